@@ -161,4 +161,9 @@ class ServerStats(WhoAmI):
     refused_logins: Count = Field(
         default=0, description="Logins not looked at: too many were wrong before."
     )
+    srt_dropped_datagrams: Count = Field(
+        default=0,
+        description="Datagrams that SRT ports did not take, since the start: handshakes that would "
+        "do harm, or the port's buffer was full.",
+    )
     events: EventDeliveryStats | None = Field(default=None, description="Delivery of events.")

@@ -107,6 +107,7 @@ SERVER_METRICS = _specs(
     started_at gauge Start of the server, Unix seconds
     failed_logins counter Wrong passwords and keys
     refused_logins counter Logins not looked at after too many wrong ones
+    srt_dropped_datagrams counter Datagrams of SRT ports that were refused or found no room
     """,
 )
 PARTITION_METRICS = _specs(

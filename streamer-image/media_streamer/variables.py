@@ -39,6 +39,11 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(("STREAMER_HOSTNAME",), "name of this server in the cluster"),
     Variable(("STREAMER_TRUSTED_PROXIES",), "networks whose X-Forwarded-For is believed"),
     Variable(("STREAMER_WEBRTC_ADDRESSES",), "addresses at which WebRTC peers reach this server"),
+    Variable(
+        ("STREAMER_SRT_ADDRESS_CONNECTIONS",),
+        "connections that an address has on an SRT port (default: 128)",
+        twin=False,
+    ),
     Variable(("STREAMER_LOG_LEVEL",), "debug, info, warning or error"),
     Variable(("STREAMER_LOG_FORMAT",), "text (default) or json"),
     Variable(

@@ -19,6 +19,7 @@ from media_streamer.supervisor.pulse import Pulse
 from media_streamer.supervisor.pushes import push_stats, push_sum
 from media_streamer.supervisor.session_log import SessionLog
 from media_streamer.supervisor.sessions import SessionRegistry
+from media_streamer.supervisor.srt_ports import SrtDoor
 from media_streamer.supervisor.stats import ServerStats, stream_stats
 from media_streamer.supervisor.streams import StreamControl
 
@@ -45,7 +46,9 @@ class ServerFacade:
         others: OtherServers,
         pulse: Pulse,
         ended: SessionLog,
+        srt: SrtDoor,
     ) -> None:
+        self._srt = srt
         self.configuration = configuration
         self.streams = streams
         self.sessions = sessions
@@ -102,6 +105,7 @@ class ServerFacade:
             "events": self._bus.stats(),
             "failed_logins": self.guesses.failures_total,
             "refused_logins": self.guesses.refused_total,
+            "srt_dropped_datagrams": self._srt.dropped_datagrams,
         }
         if (error := config_error(self.configuration.problems)) is not None:
             stats["config_error"] = error

@@ -19,7 +19,7 @@ from media_streamer.config import ports
 from media_streamer.config.srt_ports import Place, SrtPort, blocks, ports_of
 from media_streamer.supervisor.catalog import Stream
 from media_streamer.supervisor.sessions import Session
-from media_streamer.wire.control import AccessKind, Refusal, SrtQuestion, SrtTerms
+from media_streamer.wire.control import AccessKind, DatagramsDropped, Refusal, SrtQuestion, SrtTerms
 
 SRT = ports.SRT
 
@@ -147,6 +147,8 @@ class SrtDoor:
     """
 
     def __init__(self, ports: SrtPorts, streams: Finder, sessions: Publishers) -> None:
+        self.dropped_datagrams = 0
+        """Of all ports, since the start: told by the workers that have them."""
         self._ports = ports
         self._streams = streams
         self._sessions = sessions
@@ -167,6 +169,9 @@ class SrtDoor:
         if mode == "publish" and terms.passphrase:
             return msgspec.structs.replace(terms, refusal=refused)
         return refused
+
+    def dropped(self, told: DatagramsDropped) -> None:
+        self.dropped_datagrams += told.count
 
     def _refusal(self, stream: Stream, mode: AccessKind) -> Refusal | None:
         """What the media worker would answer, which nobody asks before the handshake is done."""

@@ -203,6 +203,7 @@ class Supervisor:
         self._configuration = Configuration(
             settings.config_path, environ, self._applier.apply, settings.state
         )
+        srt = SrtDoor(self._ports.srt, finder, self._sessions)
         self._desk = WorkerDesk(
             settings,
             self._pool,
@@ -211,7 +212,7 @@ class Supervisor:
             jobs,
             self._sessions,
             self._access,
-            SrtDoor(self._ports.srt, finder, self._sessions),
+            srt,
             backend,
             self._transcoders,
             news,
@@ -234,6 +235,7 @@ class Supervisor:
             self._others,
             self._pulse,
             self._ended,
+            srt,
         )
 
     def _files_of(self, stream: str) -> frozenset[Path]:

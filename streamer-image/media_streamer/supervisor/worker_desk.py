@@ -37,6 +37,7 @@ from media_streamer.wire import homes
 from media_streamer.wire.control import (
     AccessRequest,
     AnswersSent,
+    DatagramsDropped,
     EgressSettings,
     Granted,
     Heartbeat,
@@ -288,6 +289,7 @@ class WorkerDesk:
         connection.peer.take(SessionsMoved, moved)
         connection.peer.take(SessionLeft, left)
         connection.peer.take(AnswersSent, answered)
+        connection.peer.take(DatagramsDropped, self._srt.dropped)
 
     async def _decide(self, worker: str, request: AccessRequest) -> Granted | Refusal:
         answer = await self._access.decide(request)

@@ -1,5 +1,8 @@
 """`/lb`: one address for players and publishers, whichever streamer runs the stream."""
 
+import asyncio
+from urllib.parse import quote, urlsplit
+
 import pytest
 from media_central.rest import balance
 
@@ -74,6 +77,39 @@ async def test_what_cannot_be_played_is_said(central, cluster):
     assert (await central.api("GET", "/lb", headers={}))[0] == 404
     assert (await ask(central, "/any/sport%2Fone/index.m3u8?scheme=javascript"))[0] == 400
     assert (await ask(central, "/unknown/sport%2Fone/index.m3u8"))[0] == 404
+
+
+async def test_who_is_sent_on_cannot_choose_where_to(central, start_streamer, eventually):
+    """What a stranger says of scheme and host is looked at before it stands in an address."""
+    streamer = await start_streamer("near")
+    body = {"api_url": streamer.url, "cluster_key": streamer.cluster_key}
+    await central.api("PUT", "/streamers/near", body)
+    await central.api("PUT", "/streams/cam", {**FAKE, "streamer": "near"})
+    await eventually(lambda: streamer.running == {"cam"})
+    own = f"{streamer.url}/cam/index.m3u8"
+    for host in ("a<script>", "a/b", "a\\b", "a b", "[::1%25x]", "", "a:b:c"):
+        head = await head_of(central, "/streamer/api/v3/lb/any/cam/index.m3u8", host)
+        sent_to = [line.split()[1] for line in head if line.lower().startswith("location:")]
+        assert sent_to in ([], [own]), (host, head)
+    for scheme in ("javascript", "data", "HTTPS", "https://evil.example/x?", ""):
+        status, headers = await ask(central, f"/any/cam/index.m3u8?scheme={quote(scheme, safe='')}")
+        assert (status, headers.get("Location")) == (400, None), scheme
+    status, headers = await ask(central, "/any/cam/index.m3u8?scheme=https")
+    assert (status, headers["Location"].split(":")[0]) == (302, "https")
+    assert headers["Cache-Control"] == "no-store", "nobody gets what another one's words made"
+
+
+async def head_of(central, path, host):
+    """Lines of the head that a request with this `Host` is answered by."""
+    url = urlsplit(central.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    try:
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode())
+        async with asyncio.timeout(60):
+            return (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+    finally:
+        writer.close()
 
 
 class Sleeper:

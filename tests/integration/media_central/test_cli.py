@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -87,6 +89,36 @@ async def test_start_greeting_data_kept_and_clean_stop(run_central, free_port):
     _, errors = await stop(process, signal.SIGTERM)
     assert process.returncode == 0
     assert "hidden2" not in errors
+
+
+async def test_where_others_reach_it_a_password_is_made(run_central, free_port, tmp_path):
+    """With the address of the image: nobody gets in by what everybody knows."""
+    image = Path(__file__).parents[3] / "central-image/Dockerfile"
+    (address,) = re.findall(r"HTTP_ADDRESS=(\S+)", image.read_text())
+    port = free_port()
+    environ = {"HTTP_PORT": str(port), "HTTP_ADDRESS": address, "LOCAL_STREAMER": "false"}
+    process = await run_central(**environ)
+    lines = await first_lines(process, "log in as")
+    password = lines[-1].split("log in as admin with the password ")[1].split()[0]
+    url = f"http://127.0.0.1:{port}/streamer/api/v3/streams"
+    async with aiohttp.ClientSession() as http:
+        for given, wanted in (("admin", 403), ("", 403), (password, 200)):
+            headers = {"Authorization": basic_header("admin", given)}
+            async with http.get(url, headers=headers) as answer:
+                assert answer.status == wanted, given
+        async with http.get(url) as answer:
+            assert answer.status == 401
+    kept = tmp_path / "data" / "first_password"
+    assert kept.read_text().strip() == password
+    assert kept.stat().st_mode & 0o777 == 0o600
+    _, errors = await stop(process)
+    assert password not in errors
+
+    process = await run_central(**environ)
+    lines = await first_lines(process, "log in as")
+    assert lines[-1].endswith(f"with the password in {kept}"), "it is told once"
+    output, errors = await stop(process)
+    assert password not in output + errors
 
 
 async def test_with_a_database_url_nothing_embedded_is_started(

@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 LEAST_WINDOW_PACKETS = 32
 """As libsrt has it of its own option (SRTO_FC)."""
 _SO_ATTACH_FILTER = 26
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("@9I")
+_DROPS = 8
+"""Place of SK_MEMINFO_DROPS in it (linux/sock_diag.h)."""
 _HANDSHAKE, _DROP_REQUEST = 0x8000_0000, 0x8007_0000
 _KIND = 0xFFFF_0000
 _SEQUENCE = 0x7FFF_FFFF
@@ -75,3 +79,32 @@ def guard(udp: socket.socket) -> None:
     with contextlib.suppress(BlockingIOError):
         while True:
             udp.recv(1)
+
+
+class Drops:
+    """How many datagrams of a guarded socket nobody got to read: the filter refused them, or the
+    buffer of the socket was full. A filter cannot count, so the kernel's own count of the socket is
+    looked at. `close` it with the socket: until then the port is not free."""
+
+    def __init__(self, udp: socket.socket) -> None:
+        self._udp = udp.dup()
+        self._seen = self._count()
+
+    def new(self) -> int:
+        """How many there were since this was asked last; 0 where the kernel does not tell."""
+        before, self._seen = self._seen, self._count()
+        return (self._seen - before) & 0xFFFF_FFFF
+
+    def close(self) -> None:
+        """May be called again."""
+        self._udp.close()
+
+    def _count(self) -> int:
+        try:
+            return int(
+                _MEMINFO.unpack(
+                    self._udp.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+                )[_DROPS]
+            )
+        except (OSError, struct.error):
+            return 0

@@ -15,7 +15,8 @@ from typing import Any
 
 import cffi
 
-from media_streamer.protocols.srt.guard import guard
+from media_streamer.budgets import SRT_LEAST_DATAGRAM_BYTES, SRT_WINDOW_PACKETS
+from media_streamer.protocols.srt.guard import Drops, guard
 from media_streamer.wire.media import Reception
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ connection, and receives no more for it."""
 ASYNC_SEND, ASYNC_RECEIVE, TIMED_OUT = 6001, 6002, 6003
 REJECT_BASE = 1000
 """Codes from here on are the application's, by HTTP's numbers (srt/access_control.h)."""
+NOT_TAKEN = (
+    f"some of what came was not taken: handshakes that ask for datagrams below "
+    f"{SRT_LEAST_DATAGRAM_BYTES} bytes or a window above {SRT_WINDOW_PACKETS} packets are not"
+)
 _LOG_CRITICAL = 2
 
 _C = """
@@ -181,7 +186,7 @@ def read_address(data: bytes) -> tuple[str, int]:
 class SrtSocket:
     """A socket that does not block."""
 
-    __slots__ = ("number",)
+    __slots__ = ("drops", "number")
 
     def __init__(self, number: int | None = None) -> None:
         """A new socket, or an accepted one. Raises SrtError."""
@@ -191,6 +196,8 @@ class SrtSocket:
                 raise last_error("create")
             set_option(number, Option.FC, OWN_WINDOW_PACKETS)
         self.number = number
+        self.drops: Drops | None = None
+        """Of the UDP socket that it took over."""
         try:
             self.set_flag(Option.SNDSYN, False)
             self.set_flag(Option.RCVSYN, False)
@@ -225,9 +232,12 @@ class SrtSocket:
         """
         guard(udp)
         udp.setblocking(True)
+        drops = Drops(udp)
         if library().srt_bind_acquire(self.number, udp.fileno()) < 0:
+            drops.close()
             raise last_error("bind")
         udp.detach()
+        self.drops = drops
 
     def call_from(self, host: str, port: int = 0) -> int:
         """Send to addresses of the family of `host` from a port, 0 for any; which one it is.
@@ -323,10 +333,13 @@ class SrtSocket:
         code = library().srt_getrejectreason(self.number)
         if code >= REJECT_BASE:
             return f"refused with {code - REJECT_BASE}"
-        return str(ffi.string(library().srt_rejectreason_str(code)).decode()).lower()
+        reason = str(ffi.string(library().srt_rejectreason_str(code)).decode()).lower()
+        return f"{reason}; {NOT_TAKEN}" if self.drops is not None and self.drops.new() else reason
 
     def close(self) -> None:
         library().srt_close(self.number)
+        if self.drops is not None:
+            self.drops.close()
 
 
 def set_option(number: int, option: int, value: int | bool | str) -> None:

@@ -16,6 +16,8 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import os
+import re
 import socket
 import ssl
 import time
@@ -36,12 +38,12 @@ from media_streamer.egress.feed import Feed
 from media_streamer.presentation.selection import asked_tracks
 from media_streamer.protocols.srt import libsrt
 from media_streamer.protocols.srt.engine import SrtEngine
-from media_streamer.protocols.srt.libsrt import ERR, IN, SrtError, SrtSocket
+from media_streamer.protocols.srt.libsrt import ERR, IN, NOT_TAKEN, SrtError, SrtSocket
 from media_streamer.protocols.srt.play import SrtViewer
 from media_streamer.protocols.srt.publish import SrtPublisher
 from media_streamer.protocols.srt.settings import listener_options, peer_options
 from media_streamer.protocols.srt.stream_id import BadStreamId, StreamId, parse
-from media_streamer.wire.control import AccessRequest, SrtQuestion, SrtTerms
+from media_streamer.wire.control import AccessRequest, DatagramsDropped, SrtQuestion, SrtTerms
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,9 @@ DECIDE_SECONDS = 0.05
 """The same for the decision about access."""
 MAX_UNDECIDED = 16
 """Handshakes whose decision takes longer; beyond these nobody waits, all are decided afterwards."""
+DROPS_SECONDS = 5.0
+"""The kernel is asked this often what it did not let in."""
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 MAX_PROVEN = 1024
 """Addresses that are remembered to know a passphrase, and were refused nevertheless."""
 PROVEN_SECONDS = 60.0
@@ -103,10 +108,34 @@ class SrtServer:
         """Until when: address and stream."""
         self._tasks: dict[asyncio.Task[None], str] = {}
         """With what the address is counted by whose connection begins; "" of one that is over."""
+        said = os.environ.get("STREAMER_SRT_ADDRESS_CONNECTIONS", "")
+        self._most = int(said) if _NUMBER.fullmatch(said) else SRT_ADDRESS_CONNECTIONS
+        """Connections of an address."""
+        if said and not _NUMBER.fullmatch(said):
+            log.error(
+                "STREAMER_SRT_ADDRESS_CONNECTIONS=%.20r is no number from 1 on: %d hold",
+                said,
+                self._most,
+            )
         self._engine.add(self._listener, self, IN | ERR, reads=False)
+        self._look = self._loop.call_later(DROPS_SECONDS, self._count_drops)
 
     def close(self) -> None:
+        self._look.cancel()
         self._engine.remove(self._listener)
+
+    def _count_drops(self) -> None:
+        """Say what was not let in, and by how much it grew."""
+        self._look = self._loop.call_later(DROPS_SECONDS, self._count_drops)
+        drops = self._listener.drops
+        if drops is None or not (count := drops.new()):
+            return
+        self._egress.hub.notify(DatagramsDropped(count))
+        if (tail := self._egress.refusals.tail("srt", "", "dropped", str(self._port))) is not None:
+            log.warning(
+                "srt port %d: %d datagrams found no room or were refused: %s%s",
+                *(self._port, count, NOT_TAKEN, tail),
+            )
 
     # In a thread of libsrt
 
@@ -171,10 +200,11 @@ class SrtServer:
         keys = [*list(self._connections.values()), *begin, *peers]
         if len(keys) >= SRT_CONNECTIONS:
             raise AccessDenied(503, "too_many", "There are too many connections")
-        if len(keys) < SRT_ADDRESS_CONNECTIONS or is_loopback(ip):
+        if len(keys) < self._most or is_loopback(ip):
             return
-        if keys.count(caller_key(ip)) >= SRT_ADDRESS_CONNECTIONS:
-            raise AccessDenied(503, "address_limit", "Your address has too many connections")
+        if keys.count(caller_key(ip)) >= self._most:
+            title = f"The address has {self._most} connections (STREAMER_SRT_ADDRESS_CONNECTIONS)"
+            raise AccessDenied(503, "address_limit", title)
 
     def _say_refused(self, address: tuple[str, int], name: str, denied: AccessDenied) -> None:
         tail = self._egress.refusals.tail("srt", name, denied.code, address[0])

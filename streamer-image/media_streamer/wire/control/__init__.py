@@ -30,6 +30,7 @@ from media_streamer.wire.control.listeners import (
 from media_streamer.wire.control.sessions import (
     AnswersSent,
     CloseSession,
+    DatagramsDropped,
     HeldSession,
     PathReport,
     SessionLeft,
@@ -71,6 +72,7 @@ __all__ = [
     "ArchivePlace",
     "CacheTerms",
     "CloseSession",
+    "DatagramsDropped",
     "DeliveryConfig",
     "DigestAnswer",
     "Directory",
@@ -140,6 +142,7 @@ FromWorkerNotice = (
     | SessionsMoved
     | SessionLeft
     | AnswersSent
+    | DatagramsDropped
     | JobsReport
 )
 

@@ -56,6 +56,12 @@ class AnswersSent(Notice, frozen=True):
     """Stream as it was asked for (there may be none), protocol, status, how often."""
 
 
+class DatagramsDropped(Notice, frozen=True):
+    """Of an SRT port, since this was said last: nobody got to read them."""
+
+    count: int
+
+
 class SessionLeft(Notice, frozen=True):
     """The worker serves the session no longer."""
 

@@ -9,13 +9,16 @@ import re
 import socket
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import av
 import pytest
 from media_rest.credentials import basic_header
 from media_rest.guessing import FREE_FAILURES
 from media_streamer import cage
+from media_streamer.supervisor.name_quota import MAX_NAMES_OF_ADDRESS
 
 from tests.support.certificates import make_chain
 
@@ -152,7 +155,48 @@ async def test_guessing_is_slowed_down_logged_and_counted(streamer: Streamer) ->
     lines = [line for line in streamer.log.splitlines() if "wrong password" in line]
     assert 1 <= len(lines) <= 4, streamer.log
     assert "a-guess" not in streamer.log
+    assert all("from 127.0.0.1, login 'root'" in line for line in lines)
     assert (await streamer.api("GET", "/streams"))[0] == 429, "nor the right one from there"
+    async with elsewhere("127.0.0.2") as http:
+        url = f"{streamer.base}/streamer/api/v3/config/stats?format=openmetrics"
+        async with http.get(url, headers=ADMIN) as answer:
+            figures = (await answer.text()).splitlines()
+    assert f"server_failed_logins_total {FREE_FAILURES}" in figures
+    assert f"server_refused_logins_total {20 - FREE_FAILURES + 1}" in figures
+
+
+async def test_one_address_makes_a_number_of_streams_of_a_template(
+    lent_streamer: Streamer,
+) -> None:
+    streamer, beyond = lent_streamer, 5
+    streamer.write("template any { prefix any; input publish://; }\n")
+    await streamer.serve()
+
+    async def publish(address: str, names: range) -> list[int]:
+        found = []
+        async with elsewhere(address) as http:
+            for number in names:
+                url = f"{streamer.base}/any/{number}/mpegts"
+                async with http.post(url, data=b"") as answer:
+                    found.append(answer.status)
+        return found
+
+    answers = await publish("127.0.0.2", range(MAX_NAMES_OF_ADDRESS + beyond))
+    assert answers[-beyond:] == [404] * beyond
+    assert 404 not in answers[:-beyond]
+    _, listed = await streamer.api("GET", "/streams?limit=1000&select=name")
+    assert len(listed["streams"]) == MAX_NAMES_OF_ADDRESS
+    assert "127.0.0.2 has made too many already" in streamer.log
+    (neighbour,) = await publish("127.0.0.3", range(1000, 1001))
+    assert neighbour == answers[0], "others may"
+
+
+@contextlib.asynccontextmanager
+async def elsewhere(address: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client at another address of this machine."""
+    connector = aiohttp.TCPConnector(local_addr=(address, 0))
+    async with aiohttp.ClientSession(connector=connector) as http:
+        yield http
 
 
 async def test_a_connection_ends_after_a_login_was_asked_for(lent_streamer: Streamer) -> None:

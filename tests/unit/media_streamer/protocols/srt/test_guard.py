@@ -12,7 +12,7 @@ from media_streamer.budgets import (
     SRT_LEAST_DATAGRAM_BYTES,
     SRT_WINDOW_PACKETS,
 )
-from media_streamer.protocols.srt.guard import LEAST_WINDOW_PACKETS, guard
+from media_streamer.protocols.srt.guard import LEAST_WINDOW_PACKETS, Drops, guard
 
 from tests.support.srt_packets import conclusion, drop_request, induction
 
@@ -79,6 +79,35 @@ def test_what_does_harm_is_dropped(way: tuple[socket.socket, socket.socket], sub
     sent = [data[:3] + bytes([subtype]) + data[4:] for data in sent]
     sent += [drop_request(1, *span) for span in SPANS]
     assert come(way, *sent, sent[0][:40], sent[-1][:20]) == []
+
+
+def test_what_is_dropped_is_counted(way: tuple[socket.socket, socket.socket]) -> None:
+    own, _ = way
+    drops = Drops(own)
+    bad = [conclusion(7, 60, 8192), drop_request(1, *SPANS[0]), conclusion(7, 1500, 1 << 31)]
+    assert come(way, *bad, induction()) == [induction()]
+    assert drops.new() == len(bad)
+    assert come(way, induction(), bad[0]) == [induction()]
+    assert [drops.new(), drops.new()] == [1, 0], "what was told is told once"
+    place = own.getsockname()
+    own.close()
+    drops.close()
+    with socket.socket(own.family, socket.SOCK_DGRAM) as other:
+        other.bind(place)
+
+
+def test_a_full_buffer_is_counted() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+    ):
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        own.bind(("127.0.0.1", 0))
+        drops = Drops(own)
+        for _ in range(100):
+            peer.sendto(bytes(1316), own.getsockname())
+        assert 50 < drops.new() < 100
+        drops.close()
 
 
 CALLED = """

@@ -1,7 +1,9 @@
 """Addresses as the C library takes them."""
 
 import contextlib
+import resource
 import socket
+import threading
 import time
 
 import pytest
@@ -15,6 +17,8 @@ from media_streamer.protocols.srt.libsrt import (
     read_address,
     socket_address,
 )
+
+from tests.support.srt_packets import conclusion
 
 
 @pytest.mark.parametrize("address", [("127.0.0.1", 9998), ("::1", 1), ("2001:db8::7", 65535)])
@@ -85,3 +89,33 @@ def _sent(caller: SrtSocket) -> int:
         return caller.send_all([bytes(PAYLOAD_BYTES)])
     except SrtError:
         return 0
+
+
+@pytest.mark.parametrize("answer", [(60, 8192), (1500, 1 << 31)])
+def test_a_hostile_server_is_not_believed_and_it_is_said(answer: tuple[int, int]) -> None:
+    """What would make libsrt write behind its buffer, or take 48 GB, never reaches it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(0.1)
+        done = threading.Event()
+
+        def serve() -> None:
+            while not done.is_set():
+                with contextlib.suppress(TimeoutError):
+                    _, caller = server.recvfrom(2048)
+                    server.sendto(conclusion(7, *answer), caller)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        caller = SrtSocket.blocking(1000)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            caller.set_flag(Option.CONNTIMEO, 600)
+            caller.call_from("127.0.0.1")
+            with pytest.raises(SrtError, match="some of what came was not taken"):
+                caller.connect(*server.getsockname())
+        finally:
+            done.set()
+            thread.join()
+            caller.close()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
