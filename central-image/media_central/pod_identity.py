@@ -20,7 +20,8 @@ from typing import Any
 
 import jwt
 from media_api.hostnames import pod_hostname
-from media_kube.client import KubeClient, KubeError
+from media_kube.client import KubeClient
+from media_kube.errors import KubeError
 
 log = logging.getLogger(__name__)
 

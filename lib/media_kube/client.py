@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,6 +18,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
+
+from media_kube.errors import KubeError, error_of_answer, error_of_status
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,6 @@ SHORT_WATCH_SECONDS = 1.0
 """A watch that the server ends sooner is not opened again at once."""
 LIST_CHUNK = 500
 TLS_CLOSE_SECONDS = 0.25
-RETRY_AFTER_LIMIT_SECONDS = 60.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -70,42 +71,6 @@ EVENT = Kind("v1", "Event", "events")
 STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
-
-
-class KubeError(Exception):
-    """The API server refused: `status` is the HTTP status, `reason` the Status object's reason."""
-
-    retry_after_seconds: float = 0.0
-    """The server asks not to be asked before (RFC 9110, 10.2.3); 0 if it says nothing."""
-
-    def __init__(
-        self, status: int, reason: str, message: str, owners: Sequence[tuple[str, str]] = ()
-    ) -> None:
-        """`owners`: (field, manager) that a server-side apply is in conflict with."""
-        super().__init__(f"{status} {reason}: {message}")
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.owners = tuple(owners)
-
-    @property
-    def is_conflict(self) -> bool:
-        """Somebody else owns a field (server-side apply), or the object changed meanwhile."""
-        return self.status == 409
-
-    @property
-    def is_gone(self) -> bool:
-        return self.status == 404
-
-    @property
-    def is_expired(self) -> bool:
-        """The server forgot that version: list anew."""
-        return self.status == 410
-
-    @property
-    def is_transient(self) -> bool:
-        """Worth a retry as it is: overload, time-out, server trouble."""
-        return self.status in (0, 408, 425, 429) or self.status >= 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +297,7 @@ class KubeClient:
                 async for line in _lines(response.content):
                     type_, body = _event(line)
                     if type_ == "ERROR":
-                        error = _status_error(0, body)
+                        error = error_of_status(0, body)
                         if error.is_expired:
                             await asyncio.sleep(RETRY_SECONDS[0])  # no storm of lists
                             return  # the version is too old to resume from
@@ -396,7 +361,9 @@ class KubeClient:
                 *serialized, _request_timeout=timeout or WATCH_TIMEOUT_SECONDS + 30
             )
             if reply.status >= 400:
-                raise _error(reply.status, await reply.read(), reply.headers.get("Retry-After"))
+                raise error_of_answer(
+                    reply.status, await reply.read(), reply.headers.get("Retry-After")
+                )
         except aiohttp.ClientError as error:
             raise KubeError(0, "Unreachable", str(error)) from error
         return reply.response
@@ -479,33 +446,3 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
             pending.append(rest)
     if pending:
         raise ValueError("the connection ended within an event")
-
-
-def _error(status: int, body: bytes, retry_after: str | None) -> KubeError:
-    try:
-        error = _status_error(status, json.loads(body))
-    except (ValueError, AttributeError):
-        error = KubeError(status, "", body[:200].decode(errors="replace"))
-    # The API server gives seconds, never a date.
-    if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
-        error.retry_after_seconds = min(float(retry_after), RETRY_AFTER_LIMIT_SECONDS)
-    return error
-
-
-def _status_error(status: int, data: Mapping[str, Any]) -> KubeError:
-    """From a Status object; `status` is for one without a code."""
-    causes = (data.get("details") or {}).get("causes") or []
-    owners = [
-        (cause.get("field", ""), _manager(cause.get("message", "")))
-        for cause in causes
-        if cause.get("reason") == "FieldManagerConflict"
-    ]
-    return KubeError(
-        status or data.get("code", 0), data.get("reason", ""), data.get("message", ""), owners
-    )
-
-
-def _manager(message: str) -> str:
-    """`conflict with "argocd" using v1` -> argocd"""
-    parts = message.split('"')
-    return parts[1] if len(parts) > 2 else message

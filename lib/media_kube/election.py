@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError, log_level
+from media_kube.client import KubeClient, log_level
+from media_kube.errors import KubeError
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from media_api.timestamps import timestamp
 from media_kube import client as kube
-from media_kube.client import Kind, KubeClient, KubeError
+from media_kube.client import Kind, KubeClient
+from media_kube.errors import KubeError
 
 from media_operator import metrics
 from media_operator.planner.actions import Apply, Delete, Note, Plan, WriteStatus

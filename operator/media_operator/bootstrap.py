@@ -6,7 +6,8 @@ import logging
 import secrets
 
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError, log_level
+from media_kube.client import KubeClient, log_level
+from media_kube.errors import KubeError
 
 from media_operator.settings import Settings
 

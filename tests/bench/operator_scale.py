@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError
+from media_kube.client import KubeClient
+from media_kube.errors import KubeError
 
 from tests.bench.figure import Figure, Skipped
 from tests.support import proc

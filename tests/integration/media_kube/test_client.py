@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError, WatchEvent
+from media_kube.client import KubeClient, WatchEvent
+from media_kube.errors import KubeError
 
 from tests.support.api_server import ApiServer, running_api_server
 from tests.support.chaos_proxy import ChaosProxy, Fault

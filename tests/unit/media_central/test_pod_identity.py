@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 from media_central.pod_identity import DISCOVERY, KEYS, PodIdentities
-from media_kube.client import KubeError
+from media_kube.errors import KubeError
 
 ISSUER = "https://kubernetes.default.svc"
 BOUND = {"namespace": "media", "pod": {"name": "streamer-a-0", "uid": "1"}}

@@ -25,7 +25,8 @@ from urllib.parse import quote
 
 from media_api.base import JsonObject
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError
+from media_kube.client import KubeClient
+from media_kube.errors import KubeError
 from media_rest.redact import redact_push, redact_url
 
 from media_central.store.port import UnreadError

@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 
 from media_api.base import JsonObject
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError, Object, WatchEvent
+from media_kube.client import KubeClient, Object, WatchEvent
+from media_kube.errors import KubeError
 
 from media_central.store.cache import RecordCache
 from media_central.store.documents import next_document, target_key

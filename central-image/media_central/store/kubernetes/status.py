@@ -19,8 +19,9 @@ from typing import Any
 
 from media_api.timestamps import timestamp
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError, log_level
+from media_kube.client import KubeClient, log_level
 from media_kube.election import Election
+from media_kube.errors import KubeError
 from media_rest.redact import redact_text, redact_url
 
 from media_central.store.kubernetes.credentials import references

@@ -16,7 +16,8 @@ from typing import Any
 
 from media_api.base import JsonObject
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError
+from media_kube.client import KubeClient
+from media_kube.errors import KubeError
 
 from media_central.store.documents import target_key
 from media_central.store.kubernetes import translate

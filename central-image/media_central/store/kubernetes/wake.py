@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from media_api.resources.conditions import ASLEEP, WANTED
 from media_api.timestamps import timestamp
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError
+from media_kube.client import KubeClient
+from media_kube.errors import KubeError
 
 from media_central.store.kubernetes.ownership import MANAGER
 from media_central.store.kubernetes.store import KubernetesStore

@@ -19,7 +19,8 @@ from media_central.store.kubernetes.credentials import (
 )
 from media_central.store.port import UnreadError
 from media_kube import client as kube
-from media_kube.client import KubeClient, KubeError
+from media_kube.client import KubeClient
+from media_kube.errors import KubeError
 from media_rest.redact import redact_push, redact_url
 from yarl import URL
 
