@@ -17,6 +17,7 @@ from media_api.base import JsonObject
 from media_api.play_urls import play_urls
 from media_auth.countries import open_countries
 from media_auth.http_backend import HttpBackend
+from media_process import collector
 from media_process.descriptors import connection_limit
 from media_process.door import Doorkeeper
 from media_process.http_log import http_logger
@@ -252,7 +253,7 @@ async def serve(stack: contextlib.AsyncExitStack, context: Context) -> None:
     assert runner.server is not None
     patience = asyncio.create_task(Patience(runner.server).run(), name="patience")
     stack.callback(patience.cancel)
-    reading = asyncio.create_task(context.views.keep_ready(), name="views")
+    reading = asyncio.create_task(context.views.keep_ready(collector.keep), name="views")
     stack.callback(reading.cancel)
     door = Doorkeeper(connection_limit(MAX_CONNECTIONS))
     door.per_address = min(door.per_address, ADDRESS_CONNECTIONS)

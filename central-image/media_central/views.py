@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -176,11 +176,12 @@ class Views:
             memory[record.key] = known
         return known
 
-    async def keep_ready(self) -> None:
+    async def keep_ready(self, after_first: Callable[[], None] = lambda: None) -> None:
         """Works out streams a few at a time, until cancelled, so that the first list of 10,000 does
-        not stop all else for two seconds."""
+        not stop all else for two seconds. `after_first`: called once those that are there are."""
         with self._store.watch() as watch:
             await self._get_ready([record.key for record in self._store.all(Kind.STREAM)])
+            after_first()
             while True:
                 changed = await watch.next()
                 await self._get_ready([key for kind, key in changed if kind is Kind.STREAM])

@@ -230,10 +230,12 @@ class PodObject:
     tier_kind: str
     labels: Mapping[str, str]
     template: str
+    """Which version of its resource it is."""
+    revision: str
+    """Which version of its StatefulSet, as Kubernetes counts them; empty for a pod of none."""
     created: str
     host_ports: Mapping[str, int]
     """Ports of its node that lead to it, by the names of its own."""
-    """Port of its node at which it serves HTTP; None if it has none."""
     ready: bool
     ready_since: datetime | None
     """When `ready` last changed."""
@@ -271,6 +273,7 @@ class PodObject:
             tier_kind=labels.get("app.kubernetes.io/component", ""),
             labels=labels,
             template=(meta.get("annotations") or {}).get(TEMPLATE, ""),
+            revision=labels.get("controller-revision-hash", ""),
             created=meta.get("creationTimestamp", ""),
             host_ports=_host_ports(body.get("spec") or {}),
             ready=is_ready,

@@ -201,6 +201,7 @@ def test_host_port_is_told_when_it_is_served(installation: Installation) -> None
 
 
 def test_description_says_why_it_does_not_play(installation: Installation) -> None:
+    default_pool(installation)
     dead = [{"url": "tshttp://127.0.0.1:9/none"}]
     secret = {"credentialsSecretRef": {"name": "not-there"}}
     locked = [{"url": "tshttp://camera.invalid/1", **secret}]

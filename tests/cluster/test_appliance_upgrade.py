@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,11 +154,46 @@ def test_rollout_restart_under_viewers(
     before = uids(installation)
     with watched(pool, STREAMS) as audience:
         installation.kubectl("rollout", "restart", "statefulset/streamer-roll")
-        installation.kubectl(
-            "rollout", "status", "statefulset/streamer-roll", "--timeout=240s", timeout=250
+        wait_until(
+            lambda: installation.condition("streamer", "roll").get("reason") == "RollingOut",
+            "the operator sees the restart",
+            60,
         )
         wait_replaced(installation, before)
         check(audience, record_property)
+
+
+@pytest.mark.long
+def test_addresses_of_a_node_port_stay_in_a_rollout(
+    installation: Installation, pool: str, record_property: pytest.RecordProperty
+) -> None:
+    """Viewers come by the URLs that the stream's status tells: a node and ports of the Service,
+    which any pod answers. A `hostPort` is answered by the pod of that node only."""
+    installation.patch("streamer", "roll", {"service": {"type": "NodePort"}})
+
+    def told(stream: str = STREAMS[0]) -> dict[str, Any]:
+        """`urls` of its status."""
+        status = installation.get("stream", stream).get("status") or {}
+        return dict(status.get("urls") or {})
+
+    outside = [f"http://{address}:" for address in installation.cluster.nodes.values()]
+    wait_until(
+        lambda: str(told().get("hls")).startswith(tuple(outside)), "the node port is told", 60
+    )
+    hls, rtmp = told()["hls"], urllib.parse.urlsplit(told()["rtmp"])
+    base = hls.removesuffix(f"/{STREAMS[0]}/index.m3u8")
+    before = uids(installation)
+    with watched(base, STREAMS, rtmp.port or 0) as audience:
+        installation.kubectl("rollout", "restart", "statefulset/streamer-roll")
+        wait_until(
+            lambda: installation.condition("streamer", "roll").get("reason") == "RollingOut",
+            "the operator sees the restart",
+            60,
+        )
+        wait_replaced(installation, before)
+        check(audience, record_property)
+    assert urllib.parse.urlsplit(told()["hls"]).port == urllib.parse.urlsplit(hls).port
+    installation.wait_playing(hls)
 
 
 @pytest.mark.long

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from appliance import fetch, plays
 from local_cluster import Cluster, ClusterError, wait_until
 from local_cluster.images import POSTGRES
+
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.long
 
@@ -82,6 +89,61 @@ def test_images_of_the_project_run_as_any_user(
         },
     )
     assert printed == "10001\n"
+
+
+def test_central_tells_the_ports_outside_of_its_container(
+    cluster: Cluster, namespace: str, images: dict[str, str]
+) -> None:
+    """As `docker run -p OUTSIDE:INSIDE … -e PUBLIC_URL=… -e PUBLIC_PORTS=…`; the runtime maps."""
+    cluster.need_addresses()
+    address = next(iter(cluster.nodes.values()))
+    outside = {name: free_port() for name in ("api", "http", "rtmp", "rtsp")}
+    inside = {"api": 9019, "http": 8080, "rtmp": 1935, "rtsp": 8554}
+    told = ",".join(f"{name}={outside[name]}" for name in ("rtmp", "rtsp"))
+    variables = {
+        "EDIT_AUTH": "admin secret",
+        "PUBLIC_URL": f"http://{address}:{outside['http']}",
+        "PUBLIC_PORTS": told,
+    }
+    container = {
+        "name": "central",
+        "image": images["central"],
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "ports": [
+            {"name": name, "containerPort": port, "hostPort": outside[name]}
+            for name, port in inside.items()
+        ],
+    }
+    spec = {"nodeName": next(iter(cluster.nodes)), "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "trial"}, "spec": spec}
+    cluster.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(pod))
+    login = f"Basic {base64.b64encode(b'admin:secret').decode()}"
+    api = f"http://{address}:{outside['api']}/streamer/api/v3"
+    streams: list[dict[str, Any]] = []
+
+    def runs() -> bool:
+        with contextlib.suppress(OSError):
+            streams[:] = json.loads(fetch(f"{api}/streams", 5.0, login))["streams"]
+        return any(one["stats"].get("alive") for one in streams)
+
+    def logs() -> str:
+        return cluster.kubectl("-n", namespace, "logs", "trial", "--tail=30")
+
+    wait_until(runs, "the demo stream runs", 120, 1.0, logs)
+    urls = {one["form"]: one["url"] for one in streams[0]["stats"]["play_urls"]}
+    name = streams[0]["name"]
+    assert urls["rtmp"] == f"rtmp://{address}:{outside['rtmp']}/static/{name}", urls
+    assert urls["rtsp"] == f"rtsp://{address}:{outside['rtsp']}/{name}", urls
+    assert {url.split("/")[2] for form, url in urls.items() if url.startswith("http")} == {
+        f"{address}:{outside['http']}"
+    }
+    for form in ("hls", "dash", "tshttp", "rtmp"):
+        wait_until(partial(plays, urls[form]), f"{urls[form]} plays", 60, 0.5, logs)
+    player = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", urls["rtsp"]]
+    subprocess.run([*player, "-frames:v", "1", "-f", "null", "-"], check=True, timeout=60)
+    said = cluster.kubectl("-n", namespace, "logs", "trial")
+    assert urls["rtmp"] in said, "the greeting names it, too"
 
 
 def test_postgres_keeps_its_data(cluster: Cluster, namespace: str) -> None:

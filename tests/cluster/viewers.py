@@ -153,10 +153,10 @@ class Audience:
 
 
 @contextlib.contextmanager
-def watched(url: str, streams: Iterable[str]) -> Iterator[Audience]:
+def watched(url: str, streams: Iterable[str], rtmp_port: int = RTMP_PORT) -> Iterator[Audience]:
     """An audience of each stream at the base URL `url` of a pool's Service."""
     place = urllib.parse.urlsplit(url)
-    ports = {"http": place.port or 80, "rtmp": RTMP_PORT}
+    ports = {"http": place.port or 80, "rtmp": rtmp_port}
     with contextlib.ExitStack() as stack:
         segments = [
             stack.enter_context(SegmentViewer(f"{url}/{name}/index.m3u8")) for name in streams

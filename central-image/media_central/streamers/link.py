@@ -142,10 +142,12 @@ class StreamerLink:
                 await self._provision(stats)
                 stats = await self._stats()
             items = await self.client.collection("streams", select=STREAM_FIELDS)
+            await asyncio.sleep(0)  # each step takes milliseconds for 1,000 streams
         except StreamerError as error:
             self._failed(error, was_online)
         else:
             self._answered(stats, items, was_online)
+            await asyncio.sleep(0)
         self.notify(self)
 
     async def _stats(self) -> JsonObject:

@@ -1,6 +1,7 @@
 """Plan of one Streamer or Cache resource: its objects, its size, its status."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -84,6 +85,7 @@ def plan_tier(
     render = streamer_objects if tier.kind == "Streamer" else cache_objects
     objects = render(tier, settings)
     template = _template(objects)
+    pods = _without_outdated(pods, tier, snapshot)
     wants = size(tier, pods, template, asked, settings, now, plan)
     _plan_objects(tier, common.with_replicas(objects, wants.pods), snapshot, plan)
     _delete_stuck(pods, now, plan)
@@ -97,6 +99,19 @@ def plan_tier(
         "hostPorts": status_of(tier),
     }
     _write_status(tier, wants, pods, members, says, extra, now, plan)
+
+
+def _without_outdated(
+    pods: list[PodObject], tier: TierObject, snapshot: Snapshot
+) -> list[PodObject]:
+    """The pods, those of no version that their StatefulSet is about to replace: so are those that
+    differ from it by nothing of ours, after `kubectl rollout restart`."""
+    owner = snapshot.children.get(("StatefulSet", tier.namespace, common.child_name(tier))) or {}
+    status = owner.get("status") or {}
+    revision = status.get("updateRevision")
+    if not revision or status.get("observedGeneration") != owner["metadata"].get("generation"):
+        return pods
+    return [pod if pod.revision in ("", revision) else replace(pod, template="") for pod in pods]
 
 
 def _plan_objects(

@@ -60,6 +60,20 @@ assert not full, full
 assert gc.get_stats()[1]["collections"] > 10
 assert gc.collect() == 0
 assert len(full) == 2
+before = gc.get_freeze_count()
+collector.keep()
+assert gc.get_freeze_count() > before + 300_000
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_kept_for_a_program_that_has_not_settled() -> None:
+    code = """
+import gc
+from media_process import collector
+collector.keep()
+assert not gc.get_freeze_count()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -75,6 +75,36 @@ def test_a_pool_has_one_more_while_a_pod_is_taken(cluster: Simulation) -> None:
     assert pods(cluster) == {"streamer-pool-0"}
 
 
+def test_a_restart_replaces_pods_that_are_as_the_spec_is(cluster: Simulation) -> None:
+    """`kubectl rollout restart` changes the StatefulSet and nothing of ours: revisions tell."""
+    cluster.create("Streamer", "pool", {"replicas": 2})
+    cluster.settle()
+    owner = cluster.objects["StatefulSet", "ns", "streamer-pool"]
+    generation = owner["metadata"].get("generation")
+    owner["status"] = {"updateRevision": "new", "observedGeneration": generation}
+
+    def replaced(**revisions: str) -> tuple[int, tuple[str, str]]:
+        """Pods that the StatefulSet has then, and what the pool says."""
+        for name, revision in revisions.items():
+            body = cluster.objects["Pod", "ns", f"streamer-pool-{name[-1]}"]
+            body["metadata"]["labels"]["controller-revision-hash"] = revision
+        for _ in range(2):
+            cluster.see()
+            cluster.carry_out(cluster.plan())
+            owner = cluster.objects["StatefulSet", "ns", "streamer-pool"]
+            generation = owner["metadata"].get("generation")
+            owner["status"] = {"updateRevision": "new", "observedGeneration": generation}
+        cluster.run_stateful_sets()
+        replicas = cluster.objects["StatefulSet", "ns", "streamer-pool"]["spec"]["replicas"]
+        return replicas, cluster.condition("pool", "Ready", "Streamer")
+
+    rolling = (3, ("False", "RollingOut"))
+    assert replaced(pod0="old", pod1="old") == rolling
+    assert replaced(pod2="new") == rolling
+    assert replaced(pod1="new") == rolling, "it was said to be ready here, with the old pod 0"
+    assert replaced(pod0="new") == (2, ("True", "PodsReady"))
+
+
 def test_without_room_for_one_more_pods_are_replaced_as_ever(cluster: Simulation) -> None:
     cluster.create("Streamer", "pool", {})
     cluster.settle()
