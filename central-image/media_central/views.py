@@ -5,8 +5,8 @@ Effective configurations are computed once a version: a list of 10,000 streams m
 """
 
 import asyncio
-import contextlib
 import ipaddress
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +26,8 @@ from media_central.store.documents import MODELS
 from media_central.store.port import Kind, Record, ResourceStore
 from media_central.streamers.fleet import Fleet
 from media_central.streamers.link import StreamerLink
+
+log = logging.getLogger(__name__)
 
 SECRET_FIELDS = frozenset({"cluster_key"})
 """Of a streamer: taken, never answered."""
@@ -192,8 +194,13 @@ class Views:
             record, known = self._store.get(Kind.STREAM, key), self._streams.get(key)
             if record is None or (known is not None and known.version == record.version):
                 continue
-            with contextlib.suppress(ValueError):  # who asks for it is told
+            try:
                 self._known(record)
+            except Exception:
+                # Of one that an older release wrote, say; the others must not wait for somebody.
+                log.exception(
+                    "stream %s is not understood: no list of streams is, until it is", key
+                )
             due += 1
             if due % READY_AT_ONCE == 0:
                 await asyncio.sleep(READY_PAUSE_SECONDS)

@@ -111,7 +111,7 @@ def test_a_configuration_is_worked_out_once_though_its_stream_moves(worked_out):
     assert views.searched(views.effective(changed)) == "a\0news\0fake://fake"
 
 
-async def test_streams_are_worked_out_before_somebody_asks(worked_out, monkeypatch):
+async def test_streams_are_worked_out_before_somebody_asks(worked_out, monkeypatch, caplog):
     monkeypatch.setattr(views_module, "READY_PAUSE_SECONDS", 0.0)
     broken = stream("broken", inputs=5)
     store = Store(*(stream(f"s{n}") for n in range(25)), broken)
@@ -136,6 +136,7 @@ async def test_streams_are_worked_out_before_somebody_asks(worked_out, monkeypat
     for task in tasks:
         task.cancel()
     assert worked_out[25:] == ["broken", "s3"]
+    assert "stream broken is not understood" in caplog.text
     assert longest == views_module.READY_AT_ONCE, "others come to their turn in between"
     assert views.effectives([store.get(Kind.STREAM, "s3")])[0]["title"] == "Changed"
     assert len(worked_out) == 27
