@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from media_api.units import check_stream_name
-
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.context import Egress
 from media_streamer.egress.reading import ReadGate
 from media_streamer.egress.replay import asked_start
 from media_streamer.presentation.selection import asked_tracks
+from media_streamer.protocols.rtmp.admission import Kind, admit
 from media_streamer.protocols.rtmp.amf3 import AmfError
 from media_streamer.protocols.rtmp.chunks import (
     ACKNOWLEDGEMENT,
@@ -55,7 +54,6 @@ from media_streamer.protocols.rtmp.intake import Intake
 from media_streamer.protocols.rtmp.play import Playback
 from media_streamer.protocols.rtmp.publish import Publication
 from media_streamer.rounds import until_round
-from media_streamer.wire.control import AccessRequest
 
 log = logging.getLogger(__name__)
 
@@ -384,41 +382,10 @@ class RtmpConnection(asyncio.Protocol):
         reason = f"{kind} refused: {denied.status} {denied.code}: {denied.title}"
         self.close(reason, fault=denied.code)
 
-    async def _access(self, kind: Any, path: StreamPath) -> Access:
-        """Leave for the first of the names that exists. Raises AccessDenied."""
-        missing: AccessDenied | None = None
-        for name in path.names:
-            try:
-                check_stream_name(name)
-            except ValueError as error:
-                raise AccessDenied(400, "bad_name", str(error)) from None
-            try:
-                return await self._hub.access(self._request(kind, name, path))
-            except AccessDenied as denied:
-                if denied.status != 404:
-                    raise
-                missing = missing or denied  # the name that is meant is the first
-        raise missing or AccessDenied(404, "stream_not_found", "The URL names no stream")
-
-    def _request(self, kind: Any, name: str, path: StreamPath) -> AccessRequest:
+    async def _access(self, kind: Kind, path: StreamPath) -> Access:
+        """Leave to play or publish; raises AccessDenied."""
         assert self._connect is not None
-
-        def given(key: str) -> str:
-            value = self._connect.object.get(key) if self._connect else None
-            return value if isinstance(value, str) else ""
-
-        return AccessRequest(
-            name=name,
-            proto="rtmp",
-            kind=kind,
-            ip=self._ip,
-            token=path.parameters.get(self._egress.token_parameter, ""),
-            qs=path.query,
-            password=path.parameters.get("password", ""),
-            user_agent=given("flashVer"),
-            referer=given("pageUrl"),
-            archive=kind == "play" and asked_start(path.parameters) is not None,
-        )
+        return await admit(self._egress, kind, path, self._ip, self._connect.object)
 
     async def _play(self, path: StreamPath, command: Command) -> None:
         access = await self._access("play", path)
