@@ -32,10 +32,11 @@ def first_discontinuity(unix_seconds: float) -> int:
 class Cuts:
     """The segments of one stream."""
 
-    def __init__(self, duration_ms: int) -> None:
+    def __init__(self, duration_ms: int, *, lasting: bool = False) -> None:
+        """`lasting`: see `SegmentPlanner`."""
         self.running: Cut | None = None
         """The segment under way."""
-        self._planner = SegmentPlanner(duration_ms, first_msn(duration_ms))
+        self._planner = SegmentPlanner(duration_ms, first_msn(duration_ms), lasting=lasting)
         self._target_ms = duration_ms
         self._told = False
         """The running segment is one that another server has told."""

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from media_streamer.media.frame import TIME_BASE, Cut, Frame, Track
+from media_streamer.media.segmenter import TOLERANCE
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_TICKS = 30 * TIME_BASE
@@ -90,7 +91,11 @@ class Entry(NamedTuple):
 
 
 class GopCache:
-    """Entries since a key boundary: the running GOP and as many before as cover `history_ticks`."""
+    """Entries since a key boundary: the running GOP and as many before as are wanted.
+
+    Those are whole segments, where it is known how the stream is cut: as many before the running
+    one as cover `history_ticks`.
+    """
 
     def __init__(self, history_ticks: int = 0) -> None:
         self.history_ticks = history_ticks
@@ -107,12 +112,11 @@ class GopCache:
 
     def append(self, entry: Entry) -> None:
         """Add an entry; what comes before the first key boundary is not kept."""
-        frame, data, boundary, _ = entry
+        frame, data, boundary, cut = entry
         gops, size = self._gops, len(data)
         if boundary is Boundary.KEY:
-            gops.append(_Gop(frame.dts))
-            while len(gops) > 1 and frame.dts - gops[1].start >= self.history_ticks:
-                self._bytes -= gops.popleft().bytes
+            gops.append(_Gop(frame.dts, cut.msn if cut is not None else None))
+            self._leave_out(cut.begin if cut is not None and self.history_ticks else frame.dts)
         elif not gops:
             return
         gop = gops[-1]
@@ -121,6 +125,21 @@ class GopCache:
         self._bytes += size
         while gops and (self._bytes > MAX_BYTES or frame.dts - gops[0].start > MAX_TICKS):
             self._bytes -= gops.popleft().bytes
+
+    def _leave_out(self, end: int) -> None:
+        """What is too old to be history; that ends at `end`."""
+        gops, wanted = self._gops, self.history_ticks * (1 - TOLERANCE)
+        while (place := self._second_segment()) and end - gops[place].start >= wanted:
+            for _ in range(place):
+                self._bytes -= gops.popleft().bytes
+
+    def _second_segment(self) -> int:
+        """Place of the GOP that the second segment begins with; 0 if there is none."""
+        first, *others = self._gops
+        for place, gop in enumerate(others, 1):
+            if not self.history_ticks or gop.msn is None or gop.msn != first.msn:
+                return place
+        return 0
 
     def clear(self) -> None:
         """Forget all: what comes next does not continue it."""
@@ -138,9 +157,11 @@ class GopCache:
 
 
 class _Gop:
-    __slots__ = ("bytes", "entries", "start")
+    __slots__ = ("bytes", "entries", "msn", "start")
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, msn: int | None) -> None:
+        """`msn`: of the segment that it is in; None: not known."""
         self.start = start
+        self.msn = msn
         self.entries: list[Entry] = []
         self.bytes = 0

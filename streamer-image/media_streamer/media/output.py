@@ -163,7 +163,7 @@ class StreamOutput:
         self._renditions: Renditions | None = None
         """Puts the frames of several videos in order."""
         self._boundaries = BoundaryFinder((), self._max_gap)
-        self._cuts = Cuts(settings.segment_duration_ms)
+        self._cuts = Cuts(settings.segment_duration_ms, lasting=settings.lasting)
         self._base = _Pipe("", (), settings.history_ticks)
         """Frames as they are; it is always there, for all other pipes begin with what it keeps."""
         self._pipes: dict[tuple[str, Selection], _Pipe] = {("", ()): self._base}

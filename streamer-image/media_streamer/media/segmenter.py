@@ -14,8 +14,13 @@ time stamps in ms give 4.999 s instead of 5 s, and the next key frame would be f
 
 MIN_FORCED_GAP_MS = 20_000
 FIRST_TICKS = 900 * TICKS_PER_MS
-"""The first segment ends at the first key frame after this, so that a fresh stream can be played
-after about a second, whatever its segment duration."""
+"""The first segment ends at the first key frame after this, so that a stream on demand can be
+played after about a second, whatever its segment duration."""
+START_DIVISOR = 2
+"""Of a stream that always runs the first segments have half of the target at least."""
+START_TARGETS = 1.5
+"""For so long: players of whole segments need that much before they can go on without a stop
+(`presentation.index.SMOOTH_TARGETS`), and it is there sooner in short segments."""
 
 WAIT_TICKS = 2000 * TICKS_PER_MS
 """Who comes in the midst of a segment may wait so long for its end. There is a key frame within
@@ -30,8 +35,13 @@ def forced_gap_ticks(duration_ms: int) -> int:
 class SegmentPlanner:
     """Decides at each boundary whether a segment starts there; pure."""
 
-    def __init__(self, duration_ms: int, next_msn: int) -> None:
+    def __init__(self, duration_ms: int, next_msn: int, *, lasting: bool = False) -> None:
+        """`lasting`: the stream always runs, so it begins with some short segments; else with one,
+        as short as can be, for who waits for it."""
+        self._lasting = lasting
         self._is_first = True
+        self._short_until: int | None = None
+        """DTS up to which segments are short, None before the first frame."""
         self.set_duration(duration_ms)
         self.msn = next_msn - 1
         """Media sequence number of the running segment."""
@@ -40,7 +50,7 @@ class SegmentPlanner:
 
     def follow(self, msn: int, dts: int) -> None:
         """Somebody else has said in which segment the boundary at `dts` is."""
-        self.msn, self.start, self._is_first = msn, dts, False
+        self.msn, self.start, self._is_first, self._short_until = msn, dts, False, dts
 
     def set_duration(self, duration_ms: int) -> None:
         """Use another target from the next boundary on."""
@@ -48,14 +58,21 @@ class SegmentPlanner:
 
     def starts(self, dts: int) -> bool:
         """A boundary came at `dts`: whether it starts the next segment."""
-        target = min(self._target, FIRST_TICKS) if self._is_first else self._target
+        if self._short_until is None:
+            self._short_until = dts + round(START_TARGETS * self._target)
         if self.start is not None:
-            if 0 <= dts - self.start < target:
+            if 0 <= dts - self.start < self._least(self.start, self._short_until):
                 return False
             self._is_first = False
         self.start = dts
         self.msn += 1
         return True
+
+    def _least(self, start: int, short_until: int) -> float:
+        """How long a segment is at least that began at `start`, in ticks."""
+        if not self._lasting:
+            return min(self._target, FIRST_TICKS) if self._is_first else self._target
+        return self._target / START_DIVISOR if start < short_until else self._target
 
     def stop(self) -> None:
         """The running segment ends here; the next boundary starts another."""
@@ -72,8 +89,8 @@ def ends_late(dts: int, begin: int, duration_ms: int) -> bool:
 def first_msn(duration_ms: int, now_ms: float | None = None) -> int:
     """Media sequence number to start with: a restarted worker goes on above its predecessor.
 
-    Only the first segment is much shorter than its target, so the count of half targets since the
-    epoch grows faster than the numbers do.
+    Segments are half of the target at least, but for the very first, so the count of half targets
+    since the epoch grows faster than the numbers do.
     """
     now = time.time() * 1000 if now_ms is None else now_ms
     return int(2 * now // max(duration_ms, 1))

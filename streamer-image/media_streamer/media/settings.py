@@ -23,6 +23,9 @@ class OutputSettings:
     history_segments: int = 1
     """How many segments of frames to keep, so that a first viewer of segments finds so many."""
 
+    lasting: bool = False
+    """The stream always runs, whether anybody watches or not."""
+
     @property
     def history_ticks(self) -> int:
         """The history in ticks of 90 kHz."""

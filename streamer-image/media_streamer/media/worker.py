@@ -216,6 +216,7 @@ class MediaWorker:
             chunk_duration_ms=config.chunk_duration or DEFAULT_CHUNK_MS,
             # Nobody watched an on-demand stream before its first viewer.
             history_segments=READY_SEGMENTS if config.static else 1,
+            lasting=config.static,
             # Pictures are made when asked for; only an explicit `false` forbids them.
             thumbnails=config.thumbnails is None or config.thumbnails.enabled is not False,
         )

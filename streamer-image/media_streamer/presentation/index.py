@@ -9,6 +9,7 @@ version holds as long as the version does; every wait has an end, and ends in Ac
 reason.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -28,6 +29,13 @@ LAG_SECONDS = 1.0
 know the successor of a media worker that died, which numbers segments higher, a moment earlier."""
 LAG_PARTS = 8
 """The same for parts: the hinted one may be that much ahead of what this worker knows."""
+SMOOTH_TARGETS = 1.5
+"""Who plays whole segments does not stop once that much is listed: the next one comes after a
+target duration, and players that looked a moment too early look again after half of one (RFC 8216,
+6.3.4; hls.js and FFmpeg do so)."""
+HOLD_SECONDS = 9.0
+"""So long at most who comes to a stream that has just begun waits for that, from its first segment
+on: hls.js waits 10 s for a playlist."""
 BLOCK_TARGETS = 3
 """A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2), unless
 `SegmentIndex.excused_seconds` says that what it waits for is made again."""
@@ -63,6 +71,8 @@ class SegmentIndex(ABC):
         """Why the stream gives nothing."""
         self.start_seconds = START_SECONDS
         """How long who comes waits for data."""
+        self._began_at: float | None = None
+        """When there was a first segment that somebody waited for, monotonic seconds."""
         self._waiters = Waiters()
         self._arrivals = Arrivals()
         self._reader = PartReader(stream)
@@ -129,6 +139,22 @@ class SegmentIndex(ABC):
             await self._wait(decided, self.start_seconds)
         if not ready():
             raise not_running(self.outage)
+
+    async def wait_smooth(self) -> None:
+        """Wait until whole segments can be played without a stop, or cannot for long; raises
+        AccessDenied(503) like `wait_ready`."""
+        await self.wait_ready()
+        if self._began_at is None:
+            self._began_at = time.monotonic()
+        left = self._began_at + HOLD_SECONDS - time.monotonic()
+        if left > 0 and not self._lasts():
+            await self._wait(lambda: self._lasts() or self.outage.lasting, left)
+
+    def _lasts(self) -> bool:
+        """What is listed lasts until more is."""
+        targets = (track.target_seconds(self.timing) for track in self.tracks.values())
+        enough = SMOOTH_TARGETS * max(targets, default=0)
+        return not self.grows or self.carries_nothing or self.seconds >= enough
 
     async def wait_for(self, track: TrackIndex, msn: int, part: int | None) -> None:
         """Block until the track has segment `msn`, or part `part` of it.

@@ -85,6 +85,8 @@ class DashHandlers:
         if low_latency:
             index.expect_parts()
         await index.wait_ready(segments=2)
+        if viewer.access.config.static and not low_latency:
+            await index.wait_smooth()
         tracks = index.selected(asked_tracks(request.query))
         # A player without a token was given one: it asks for the next manifest with that.
         given = viewer.access.token not in {"", request.token}

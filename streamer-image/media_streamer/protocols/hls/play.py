@@ -128,7 +128,7 @@ class HlsHandlers:
         if form == "ll":
             check_clear(viewer)
             index.expect_parts()
-        await index.wait_ready(parts_suffice=form == "ll")
+        await _wait_playable(viewer, index, form)
         if form == "ts" and (better := await self._fmp4_instead(request, viewer, index)):
             index, form = better, "fmp4"
         if index.container == "fmp4" and (form == "ts" or not index.grows):
@@ -158,6 +158,8 @@ class HlsHandlers:
         if form == "ll":
             check_clear(viewer)
             index.expect_parts()
+        if form != "ll":
+            await _wait_playable(viewer, index, form)
         track = await ready_track(index, request.values["track"], parts_suffice=is_update)
         target = track.target_seconds(index.timing)
         low_latency = form == "ll"
@@ -264,7 +266,7 @@ class HlsHandlers:
         if (index.kinds >= {"v", "a"} or asked_tracks(request.query)) and not needs:
             return None
         better = await self._find_index(request, viewer.access, "fmp4")
-        await better.wait_ready(parts_suffice=False)
+        await _wait_playable(viewer, better, "fmp4")
         return better if needs or better.kinds > index.kinds else None
 
     async def _open(
@@ -281,6 +283,15 @@ class HlsHandlers:
         if written not in known:
             known[written] = Playlists(index, config.url_prefix)
         return known[written]
+
+
+async def _wait_playable(viewer: SegmentedSession, index: SegmentIndex, form: Form) -> None:
+    """Of a stream that has just begun, and always runs, so much that players of whole segments do
+    not stop after the first one. Who waits for a stream on demand sees it as soon as can be."""
+    if form != "ll" and viewer.access.config.static:
+        await index.wait_smooth()
+    else:
+        await index.wait_ready(parts_suffice=form == "ll")
 
 
 def check_clear(viewer: SegmentedSession) -> None:

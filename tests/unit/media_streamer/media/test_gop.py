@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media import gop
-from media_streamer.media.frame import Frame, Track
+from media_streamer.media.frame import Cut, Frame, Track
 from media_streamer.media.gop import Boundary, BoundaryFinder, Entry, GopCache
 
 VIDEO = Track(0, "v1", "video", "h264", b"", "avc1.42c00a")
@@ -71,6 +71,23 @@ def test_history_covers_what_was_asked_for_and_no_gop_more() -> None:
     cache.clear()
     assert not list(cache)
     assert cache.last_gop() == []
+
+
+@given(st.integers(1, 130), st.integers(1, 30))
+def test_history_is_whole_segments(frames: int, gop_frames: int) -> None:
+    """Three of them, whenever somebody comes; all while there are fewer."""
+    every = -(-15 // gop_frames) * gop_frames
+    cache, cut = GopCache(history_ticks=3 * 15 * STEP), None
+    for index in range(frames):
+        item = frame(index * STEP, key=index % gop_frames == 0)
+        if index % every == 0:
+            cut = Cut(index // every, 0, 0, 0, item.dts, 600)
+        cache.append(Entry(item, item.data, Boundary.KEY if item.key else Boundary.NONE, cut))
+    kept, running = list(cache), (frames - 1) // every
+    first = kept[0].frame.dts // STEP
+    assert first % every == 0
+    whole = running - first // every
+    assert whole == running if first == 0 else (whole - 1) * every < 3 * 15 <= whole * every
 
 
 def test_a_gop_that_is_too_long_is_not_kept() -> None:

@@ -33,6 +33,24 @@ def test_segments_are_at_least_the_target_and_no_key_frame_is_missed(
         assert 7 < planner.msn + 1 <= number + 1
 
 
+def test_a_stream_that_always_runs_begins_with_halves_of_segments() -> None:
+    planner = SegmentPlanner(5000, 0, lasting=True)
+    starts = [second for second in range(30) if planner.starts(second * TIME_BASE)]
+    assert starts == [0, 3, 6, 9, 14, 19, 24, 29]
+    planner.stop()
+    starts = [second for second in range(30, 60) if planner.starts(second * TIME_BASE)]
+    assert starts[:3] == [30, 35, 40]
+
+
+def test_numbers_of_a_successor_are_higher_from_the_start_on() -> None:
+    began = 1_700_000_000_000
+    for seconds in range(1, 60):
+        planner = SegmentPlanner(5000, first_msn(5000, began), lasting=True)
+        for tenth in range(10 * seconds):
+            planner.starts(tenth * TIME_BASE // 10)
+        assert first_msn(5000, began + 1000 * seconds) >= planner.msn
+
+
 def test_a_jump_back_starts_a_segment() -> None:
     planner = SegmentPlanner(1000, 0)
     assert planner.starts(10 * TIME_BASE)
