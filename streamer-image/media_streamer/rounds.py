@@ -10,6 +10,9 @@ import asyncio
 TURN_SECONDS = 0.04
 """Publishers are read, and media comes, at multiples of this; so are streams looked at that are fed
 by threads."""
+PROMPT_SECONDS = TURN_SECONDS / 2
+"""For so long is gathered what somebody waits for (parts of LL-HLS): frames of threads are then
+passed on as they come, in place of in turns."""
 MAX_INTERVAL_SECONDS = 0.32
 """For how long media is gathered at most: the latency that is added. SRS gathers 0.35 s by default,
 for one viewer too."""

@@ -122,6 +122,8 @@ class Broadcast:
         self._on_idle = on_idle
         self._exists = exists
         self._viewers: dict[Viewer, None] = {}
+        self._hurried: set[Viewer] = set()
+        """Those among them who want each frame as it comes."""
         self._counted = self.framer is None or self.framer.counted
         self._turns = Turns(self._counted, lambda who: sessions.say_unread(stream, who))
         self.description = b""
@@ -192,16 +194,28 @@ class Broadcast:
         return AccessDenied(404, "stream_ended", f"The stream has ended: {self._ended}")
 
     def attach(
-        self, transport: Delivery, access: Access, *, max_buffer: int = MAX_BUFFER_BYTES
+        self,
+        transport: Delivery,
+        access: Access,
+        *,
+        max_buffer: int = MAX_BUFFER_BYTES,
+        prompt: bool = False,
     ) -> Viewer:
-        """Send header and GOP cache now and every chunk from now on to `transport`: a viewer."""
+        """Send header and GOP cache now and every chunk from now on to `transport`: a viewer.
+
+        `prompt`: frame by frame while this worker has few viewers.
+        """
         session = self._sessions.open(access)
         replay = self.replays(access.config)
 
         def left(reason: str) -> None:
             self._sessions.leave(session, reason)
 
-        return self.deliver(transport, session, left, max_buffer=max_buffer, replay=replay)
+        viewer = self.deliver(transport, session, left, max_buffer=max_buffer, replay=replay)
+        if prompt:
+            self._hurried.add(viewer)
+            self._ask_pace()
+        return viewer
 
     def replays(self, config: DeliveryConfig) -> bool:
         """Whether new viewers are sent the GOP cache, which reaches back as `prepush` says."""
@@ -255,6 +269,7 @@ class Broadcast:
         if viewer not in self._viewers:
             return
         del self._viewers[viewer]
+        self._hurried.discard(viewer)
         self._pace.viewers -= 1
         if reason == STALLED:
             text = "stream %s by %s: a receiver that has read nothing for %.0f s is let go"
@@ -335,7 +350,7 @@ class Broadcast:
 
     def _ask_pace(self) -> None:
         """Have media come as often as viewers are written to."""
-        pace = self._pace.gathering(len(self._viewers))
+        pace = self._pace.gathering(len(self._viewers), prompt=bool(self._hurried))
         if pace != self._asked_pace and not self._ended:
             self._asked_pace = pace
             self._link.pace(self._number, pace)

@@ -6,7 +6,7 @@ and 7.5 % with 6. What is written in larger pieces need not come in small ones e
 worker is told, and through it whoever reads the publisher, so that all of them wake up together.
 """
 
-from media_streamer.rounds import MAX_INTERVAL_SECONDS, TURN_SECONDS
+from media_streamer.rounds import MAX_INTERVAL_SECONDS, PROMPT_SECONDS, TURN_SECONDS
 
 WRITES_A_SECOND = 150
 """What a worker aims at, for all viewers of endless formats together."""
@@ -24,9 +24,12 @@ class Pace:
         """Seconds between two writes to one viewer."""
         return min(self.viewers / WRITES_A_SECOND, MAX_INTERVAL_SECONDS)
 
-    def gathering(self, viewers: int) -> int:
-        """Milliseconds for which a broadcast with so many viewers lets its media be gathered."""
+    def gathering(self, viewers: int, *, prompt: bool = False) -> int:
+        """Milliseconds for which a broadcast with so many viewers lets its media be gathered.
+        `prompt`: somebody among them wants each frame as it comes, which few may."""
         interval = self.interval if viewers else MAX_INTERVAL_SECONDS
+        if prompt and interval <= PROMPT_SECONDS:
+            return round(1000 * PROMPT_SECONDS)
         turns = max(1, round(interval / TURN_SECONDS))
         return round(1000 * TURN_SECONDS * turns)
 
@@ -38,5 +41,5 @@ class Prompt(Pace):
     def interval(self) -> float:
         return 0.0
 
-    def gathering(self, viewers: int) -> int:
+    def gathering(self, viewers: int, *, prompt: bool = False) -> int:
         return round(1000 * TURN_SECONDS)

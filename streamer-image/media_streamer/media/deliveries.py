@@ -8,12 +8,17 @@ turns, at the same moments as all others. How long a stream may gather is `Strea
 import asyncio
 import logging
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from media_streamer.rounds import TURN_SECONDS
+from media_streamer.rounds import PROMPT_SECONDS, TURN_SECONDS
 
 log = logging.getLogger(__name__)
 
+MAX_PROMPT = 16
+"""Streams of threads that are passed on frame by frame while somebody waits for their parts; with
+more of them it is cheaper to look at all in turns."""
 EARLY_SECONDS = TURN_SECONDS / 2
 """What comes this much before its time is delivered at once: no wake-up for jitter."""
 
@@ -38,6 +43,9 @@ class Deliverer(Protocol):
     def flush(self) -> None:
         """Deliver."""
 
+    def tell_of_frames(self, back: Callable[[], None] | None) -> None:
+        """Call `back` in the event loop when threads have put frames in; None: it is polled."""
+
 
 class Deliveries:
     """One per media worker; in the event loop."""
@@ -46,15 +54,20 @@ class Deliveries:
         self._due: dict[Deliverer, float] = {}
         """Who has something to deliver, or has to be looked at, and when."""
         self._delivered: dict[Deliverer, float] = {}
+        self._prompt: set[Deliverer] = set()
+        """Those that tell of frames of threads."""
         self._timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         """Deliver nothing more."""
         self._due.clear()
+        for stream in list(self._prompt):
+            self._listen(stream, prompt=False)
         self._wind_up()
 
     def forget(self, stream: Deliverer) -> None:
         """The stream is gone."""
+        self._listen(stream, prompt=False)
         self._due.pop(stream, None)
         self._delivered.pop(stream, None)
 
@@ -65,7 +78,18 @@ class Deliveries:
         elif stream.is_polled or stream in self._due:
             due = self._next(stream)
             self._due[stream] = min(due, self._due.get(stream, due))
+        hurries = stream.is_busy and stream.is_polled and stream.interval <= PROMPT_SECONDS
+        self._listen(stream, prompt=hurries)
         self._wind_up()
+
+    def _listen(self, stream: Deliverer, *, prompt: bool) -> None:
+        """Hear of its frames at once, or not any more."""
+        if prompt and stream not in self._prompt and len(self._prompt) < MAX_PROMPT:
+            self._prompt.add(stream)
+            stream.tell_of_frames(partial(self.arrived, stream))
+        elif not prompt and stream in self._prompt:
+            self._prompt.discard(stream)
+            stream.tell_of_frames(None)
 
     def arrived(self, stream: Deliverer) -> None:
         """Frames came in by the event loop."""

@@ -83,6 +83,10 @@ class Graph:
         except StageFailed as error:
             self.failed = str(error)
 
+    def tell(self, back: Callable[[], None] | None) -> None:
+        """Call `back` in the thread of the source when frames have come; None: nobody is told."""
+        self._inbox.tell(back)
+
     def drain(self) -> None:
         """Let everything that came since the last call flow into the output."""
         if self.failed:

@@ -6,7 +6,7 @@ dropped up to the next key frame, so that a loop that hangs costs memory up to a
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from media_streamer.media.frame import Frame, FrameSink, Track
@@ -37,6 +37,8 @@ class Inbox:
         self._video = -1
         self._stalled = False
         """Frames are dropped until the next key frame."""
+        self._tell: Callable[[], None] | None = None
+        self._told = False
 
     @property
     def held_bytes(self) -> int:
@@ -53,6 +55,16 @@ class Inbox:
         with self._lock:
             for frame in frames:
                 self._add(frame)
+            if self._tell is not None and not self._told:
+                self._told = True
+                self._tell()
+
+    def tell(self, back: Callable[[], None] | None) -> None:
+        """Call `back` in the thread that puts frames in, once until they are taken out; it must not
+        wait. None: nobody is told."""
+        with self._lock:
+            self._tell = back
+            self._told = False
 
     def gap(self) -> None:
         with self._lock:
@@ -67,6 +79,7 @@ class Inbox:
             items, self._items = self._items, []
             self._run = None
             self._bytes = 0
+            self._told = False
         for item in items:
             if isinstance(item, list):
                 sink.push(item)

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from media_api.stream import StreamConfig
@@ -83,6 +84,8 @@ class StreamRunner:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._last_step = self._output_since = now
+        self._news: Callable[[], None] | None = None
+        """Told in the threads of inputs when frames have come."""
         self._stage_failures = 0
         self._stage_retry_at = 0.0
 
@@ -230,6 +233,12 @@ class StreamRunner:
             if self.graph.failed:
                 self._end_output(self.graph.failed)
 
+    def tell_of_frames(self, back: Callable[[], None] | None) -> None:
+        """Call `back` in the event loop when threads have put frames in; None: nobody is told."""
+        self._news = None if back is None else partial(self._call_loop, back)
+        if self.graph:
+            self.graph.tell(self._news)
+
     def _left(self) -> None:
         self.demand.used(time.monotonic())
         self._set_pace()
@@ -346,6 +355,7 @@ class StreamRunner:
             except StageFailed as error:
                 self._end_output(str(error))
                 return False
+            self.graph.tell(self._news)
             self._output_since = now
             self.ingest.switch = self.graph.switch
             self._audience.start(self.graph.output)

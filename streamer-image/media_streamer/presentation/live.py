@@ -10,7 +10,7 @@ from media_streamer.presentation.index import Container, SegmentIndex
 from media_streamer.presentation.live_track import LiveTrack
 from media_streamer.presentation.selection import no_such_tracks
 from media_streamer.presentation.track_index import Part, Period, Segment, Timing, init_of
-from media_streamer.rounds import MAX_INTERVAL_SECONDS, TURN_SECONDS
+from media_streamer.rounds import MAX_INTERVAL_SECONDS, PROMPT_SECONDS
 from media_streamer.wire.media import (
     End,
     Event,
@@ -27,7 +27,7 @@ from media_streamer.wire.media import (
 
 log = logging.getLogger(__name__)
 
-LIVE_MS = round(1000 * TURN_SECONDS)
+PARTS_MS = round(1000 * PROMPT_SECONDS)
 PATIENT_MS = round(1000 * MAX_INTERVAL_SECONDS)
 """For how long what happens may be gathered where parts are waited for, and where nobody does."""
 WARM_SECONDS = 60.0
@@ -122,7 +122,7 @@ class LiveIndex(SegmentIndex):
         """Parts come as they are made from now on; whole segments may come a little later."""
         self._parts_at = time.monotonic()
         if self._calm is None and self.container == "fmp4" and not self.ended:
-            self._link.pace(self._number, LIVE_MS)
+            self._link.pace(self._number, PARTS_MS)
             self._calm = asyncio.get_running_loop().call_later(PARTS_SECONDS, self._calm_down)
 
     def _calm_down(self) -> None:
@@ -232,10 +232,11 @@ class LiveIndex(SegmentIndex):
         self._restart()
         self._replaced |= self._tracks
         self._tracks = {}
+        self._began_at = None
 
     def _subscribe(self) -> int:
         format = f"hls_{self.container}"
-        pace = LIVE_MS if self._calm is not None else PATIENT_MS
+        pace = PARTS_MS if self._calm is not None else PATIENT_MS
         return self._link.subscribe(
             self.stream,
             format,

@@ -24,13 +24,14 @@ from media_streamer.media.canonical import Canonicalizer, codec_name
 from media_streamer.media.frame import TIME_BASE, Track
 from media_streamer.media.inputs.base import InputError, Limits, Receiver, ThreadInput
 from media_streamer.media.inputs.errors import describe, http_status
-from media_streamer.media.inputs.pacer import Pacer
+from media_streamer.media.inputs.pacer import LEAD_SECONDS, PROMPT_LEAD_SECONDS, Pacer
 from media_streamer.media.track import (
     DECODER_OPTIONS,
     TrackError,
     describe_track,
     is_supported,
 )
+from media_streamer.rounds import PROMPT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +159,12 @@ class DemuxInput(ThreadInput):
         """Streams whose being left out was logged."""
         # Extent of the current pass through a file, seconds on its own clock.
         self._first, self._end = math.inf, -math.inf
+
+    def pace(self, seconds: float) -> None:
+        super().pace(seconds)
+        if self._pacer is not None:
+            prompt = seconds <= PROMPT_SECONDS
+            self._pacer.lead = PROMPT_LEAD_SECONDS if prompt else LEAD_SECONDS
 
     def _read(self) -> None:
         try:

@@ -6,6 +6,8 @@ Role: pure arithmetic; the caller sleeps.
 LEAD_SECONDS = 0.04
 """Frames are released in small groups this far ahead: a sleep a frame would cost more CPU than the
 frame itself."""
+PROMPT_LEAD_SECONDS = 0.01
+"""The same where somebody waits for each part: players see the groups as lateness."""
 
 LATE_SECONDS = 1.0
 """Later than this (starved playlist, suspended machine) the schedule starts anew instead of racing
@@ -18,9 +20,10 @@ JUMP_SECONDS = 10.0
 class Pacer:
     """Maps the source's time to the monotonic clock, both in seconds."""
 
-    __slots__ = ("_anchor", "_furthest")
+    __slots__ = ("_anchor", "_furthest", "lead")
 
     def __init__(self) -> None:
+        self.lead = LEAD_SECONDS
         self._anchor: float | None = None
         self._furthest = 0.0
 
@@ -38,7 +41,7 @@ class Pacer:
             self._anchor = now - position
             return 0.0
         delay = due - now
-        return delay if delay > LEAD_SECONDS else 0.0
+        return delay if delay > self.lead else 0.0
 
     def loop(self, first: float, end: float) -> None:
         """The source goes back from `end` to `first` and its schedule goes on."""

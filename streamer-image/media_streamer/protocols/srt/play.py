@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def _cut(data: bytes) -> Cut[bytes]:
-    """Full messages."""
-    whole = len(data) // PAYLOAD_BYTES * PAYLOAD_BYTES
-    starts = range(0, whole, PAYLOAD_BYTES)
-    return [(PAYLOAD_BYTES, data[at : at + PAYLOAD_BYTES]) for at in starts], data[whole:]
+    """Full messages, and a last one with what is left: the end of a picture does not wait for the
+    next one, which would make it 40 ms older."""
+    messages = [data[at : at + PAYLOAD_BYTES] for at in range(0, len(data), PAYLOAD_BYTES)]
+    return [(len(message), message) for message in messages], b""
 
 
 _last_cut = LastCut(_cut)
@@ -35,12 +35,10 @@ class SrtSender(PacedSender[bytes]):
         super().__init__()
         self._socket = sock
         self._on_broken = on_broken
-        self._rest = b""
 
     def write(self, data: bytes) -> None:
         """Send whole packets of a transport stream."""
-        # What is left goes with the next chunk: 40 ms later at most, and a message stays full.
-        messages, self._rest = _last_cut.of(self._rest, data)
+        messages, _ = _last_cut.of(b"", data)
         self.queue(messages)
         self.pump()
 
@@ -74,7 +72,7 @@ class SrtViewer:
         self._closed = False
         self._sender = SrtSender(sock, self.close)
         engine.add(sock, self, ERR, reads=False)
-        self._viewer = broadcast.attach(self._sender, access)
+        self._viewer = broadcast.attach(self._sender, access, prompt=True)
         self._viewer.closed.add_done_callback(self._on_viewer_closed)
         log.info("srt %s:%d stream %s: playing", *peer, self._name)
 

@@ -27,6 +27,14 @@ def test_media_is_gathered_for_whole_turns(viewers: int, own: int) -> None:
         assert gathered == 1000 * MAX_INTERVAL_SECONDS
 
 
+def test_few_may_want_each_frame_as_it_comes() -> None:
+    pace = Pace()
+    for pace.viewers in range(1, 100):
+        is_prompt = pace.gathering(pace.viewers, prompt=True) < 1000 * TURN_SECONDS
+        assert is_prompt == (pace.viewers <= 3)
+    assert pace.gathering(0, prompt=True) == 1000 * MAX_INTERVAL_SECONDS
+
+
 def test_what_is_taken_for_its_latency_is_not_gathered():
     pace = Prompt()
     pace.viewers = 5000

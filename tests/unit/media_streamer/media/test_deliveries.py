@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from media_streamer.media import deliveries as module
 from media_streamer.media.deliveries import Deliveries
 
 
@@ -16,6 +17,10 @@ class Stream:
         self.is_busy = True
         self.flushed: list[float] = []
         self.fails = False
+        self.tell: Callable[[], None] | None = None
+
+    def tell_of_frames(self, back: Callable[[], None] | None) -> None:
+        self.tell = back
 
     def flush(self) -> None:
         self.flushed.append(asyncio.get_running_loop().time())
@@ -66,6 +71,39 @@ async def test_threads_are_looked_at_in_turns(deliveries: Deliveries) -> None:
     assert len(other.flushed) < len(one.flushed)
     one.is_busy = other.is_busy = False
     await until(lambda: not deliveries._due)
+
+
+async def test_threads_tell_of_frames_that_somebody_waits_for(deliveries: Deliveries) -> None:
+    stream = Stream(is_polled=True, interval=module.PROMPT_SECONDS)
+    deliveries.consider(stream)
+    for count in range(1, 9):
+        assert stream.tell is not None
+        stream.tell()
+        assert len(stream.flushed) == count, "in that very wake-up"
+    stream.interval = 0.04
+    deliveries.consider(stream)
+    assert stream.tell is None
+    stream.interval = module.PROMPT_SECONDS
+    deliveries.consider(stream)
+    deliveries.forget(stream)
+    assert stream.tell is None
+
+
+async def test_many_streams_that_somebody_waits_for_are_looked_at_in_turns(
+    deliveries: Deliveries,
+) -> None:
+    interval = module.PROMPT_SECONDS
+    streams = [Stream(is_polled=True, interval=interval) for _ in range(module.MAX_PROMPT + 1)]
+    for stream in streams:
+        deliveries.consider(stream)
+    assert [stream.tell is not None for stream in streams] == [True] * module.MAX_PROMPT + [False]
+    await until(lambda: len(streams[-1].flushed) > 1)
+    streams[0].is_busy = False
+    deliveries.consider(streams[0])
+    deliveries.consider(streams[-1])
+    assert streams[-1].tell is not None
+    deliveries.close()
+    assert not any(stream.tell for stream in streams)
 
 
 async def test_a_sink_in_a_hurry_is_heard_at_once(deliveries: Deliveries) -> None:

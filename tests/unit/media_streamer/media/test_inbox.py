@@ -47,6 +47,23 @@ def test_what_nobody_takes_is_dropped_up_to_a_key_frame(
     assert sink.told == ["".join(track.name for track in tracks), "gap", [5, 6]]
 
 
+def test_who_takes_is_told_once_until_it_has_taken() -> None:
+    inbox, sink, told = Inbox("s"), Recorder(), list[str]()
+    inbox.set_tracks([VIDEO])
+    inbox.push([frame(1, key=True)])
+    inbox.tell(lambda: told.append("frames"))
+    inbox.push([frame(2)])
+    inbox.push([frame(3)])
+    assert len(told) == 1
+    inbox.drain(sink)
+    inbox.push([frame(4)])
+    assert len(told) == 2
+    inbox.tell(None)
+    inbox.drain(sink)
+    inbox.push([frame(5)])
+    assert len(told) == 2
+
+
 def test_no_frame_is_lost_between_threads() -> None:
     inbox, sink = Inbox("s"), Recorder()
 

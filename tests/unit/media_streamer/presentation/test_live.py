@@ -217,6 +217,33 @@ async def test_a_source_that_fails_is_told_at_once(make_index: Make) -> None:
     await index.wait_ready()
 
 
+async def test_who_comes_to_the_start_of_a_stream_waits_for_what_lasts(make_index: Make) -> None:
+    index = make_index("ts")
+    waiting = asyncio.create_task(index.wait_smooth())
+    tell(index, init("v1"))
+    for msn in range(3):
+        tell(index, msgspec.structs.replace(segment("v1", msn), duration=2.0))
+        assert not await soon(waiting)
+    tell(index, msgspec.structs.replace(segment("v1", 3), duration=2.0))
+    assert await soon(waiting), "one and a half times the target of 5 s"
+    await index.wait_smooth()
+
+
+async def test_who_comes_to_the_start_of_a_stream_does_not_wait_for_ever(
+    make_index: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HOLD_SECONDS", 0.1)
+    index = make_index("ts")
+    tell(index, init("v1"), segment("v1", 1))
+    await index.wait_smooth()
+    index = make_index("ts")
+    waiting = asyncio.create_task(index.wait_smooth())
+    assert not await soon(waiting)
+    index.close("removed")
+    with pytest.raises(AccessDenied, match="removed"):
+        await waiting
+
+
 async def test_a_selection_of_what_there_is_not_is_refused(make_index: Make) -> None:
     index = make_index("ts", tracks=("v1", "a7"))
     link: Any = index._link
@@ -328,14 +355,14 @@ async def test_parts_come_at_once_as_long_as_somebody_takes_them(
     assert link.paces == [live.PATIENT_MS]
     for _ in range(3):
         index.expect_parts()
-    assert link.paces == [live.PATIENT_MS, live.LIVE_MS]
+    assert link.paces == [live.PATIENT_MS, live.PARTS_MS]
     link.paced.clear()
     await asyncio.wait_for(link.paced.wait(), 30)
     assert link.paces[-1] == live.PATIENT_MS
     index.expect_parts()
     other: Any = Link()
     index.move(other)
-    assert other.paces == [live.LIVE_MS], "who waits here waits there"
+    assert other.paces == [live.PARTS_MS], "who waits here waits there"
 
 
 async def test_tracks_come_back_after_a_reset(make_index: Make) -> None:
