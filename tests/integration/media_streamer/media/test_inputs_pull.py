@@ -84,6 +84,20 @@ async def test_udp_multicast(worker, launch, ffmpeg, bunny, free_port) -> None:
     await flows(worker, "multicast")
 
 
+async def test_udp_multicast_of_one_source(worker, launch, ffmpeg, bunny, free_port) -> None:
+    """What others send to the group is not taken (RFC 4607); who asks for any source gets it."""
+    port = free_port(socket.SOCK_DGRAM)
+    group = f"232.77.1.1:{port}"
+    await worker.apply("one", f"udp://127.0.0.1@{group}/127.0.0.1", max_retry_timeout=1)
+    await worker.apply("any", f"udp://{group}/127.0.0.1", max_retry_timeout=1)
+    target = f"udp://{group}?pkt_size=1316&ttl=0&localaddr="
+    await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"{target}127.0.0.2"))
+    await flows(worker, "any")
+    assert not worker.stats["one"]["alive"]
+    await launch(*source(ffmpeg, bunny, "-f", "mpegts", f"{target}127.0.0.1"))
+    await flows(worker, "one")
+
+
 async def test_mpegts_over_tcp(worker, launch, ffmpeg, bunny, free_port) -> None:
     """A server that sends to whoever connects; where nobody listens that is said."""
     port = free_port()
