@@ -1,8 +1,10 @@
 """System calls that a worker never needs, and that who takes it over would like: refused for good.
 
 A list of what is refused, not of what is allowed: drivers of graphics cards and the C library call
-what nobody foresees. Refused (EPERM) are other processes' memory, new processes and programs,
-namespaces, mounts, kernel modules, BPF, io_uring, keys, clocks, and calls of a foreign ABI.
+what nobody foresees. Refused (EPERM) are other processes' memory, signals to them, new processes
+and programs, namespaces, mounts, kernel modules, BPF, io_uring, keys, clocks, to type into a
+terminal, and calls of a foreign ABI. Sockets there are of the Internet, of this machine and of the
+kernel's routes, none (EAFNOSUPPORT) of the forty families that hardly anybody looks at.
 
 Numbers: asm/unistd.h of x86_64 and the generic table of aarch64; the filter: seccomp(2),
 linux/filter.h. `clone3` hides its flags behind a pointer, so it does not exist (ENOSYS), and the C
@@ -18,6 +20,7 @@ import struct
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+_SECOND_ARGUMENT = 24  # all that are looked at have 32 bits, of which these are the lower ones
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _X32_BIT = 0x40000000
 _CLONE_THREAD = 0x00010000
@@ -31,6 +34,13 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "process_vm_writev": (311, 271),
     "pidfd_getfd": (438, 438),
     "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "kcmp": (312, 272),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "pidfd_send_signal": (424, 424),
+    "personality": (135, 92),
     "fork": (57, None),
     "vfork": (58, None),
     "execve": (59, 221),
@@ -79,31 +89,70 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
 }
 """Name -> its number on x86_64 and on aarch64; None: it is not there."""
 
-_MACHINES = {"x86_64": (0, 0xC000003E, 56), "aarch64": (1, 0xC00000B7, 220)}
-"""Column of `REFUSED`, AUDIT_ARCH_… (linux/audit.h), number of clone."""
+_MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+"""Column of `REFUSED`, AUDIT_ARCH_… (linux/audit.h)."""
+_CLONE, _SOCKET, _IOCTL = (56, 220), (41, 198), (16, 29)
+_SIGNALS = ((62, 129), (234, 131))
+"""kill, tgkill: to the process itself alone."""
+FAMILIES = (1, 2, 10, 16)
+"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (the C library looks for addresses of this machine)."""
+_TYPED = (0x5412, 0x541C)
+"""TIOCSTI, TIOCLINUX."""
+
+_Check = tuple[int, int, str, str]
+"""Code, operand, and where to go on if so and if not; "": at the next one."""
 
 
-def program(machine: str) -> bytes:
+def program(machine: str, pid: int) -> bytes:
     """The filter for a machine as `platform.machine()` names it. Raises LookupError."""
-    column, architecture, clone = _MACHINES[machine]
+    column, architecture = _MACHINES[machine]
     numbers = [found for both in REFUSED.values() if (found := both[column]) is not None]
-    checks: list[tuple[int, int, str, str]] = [
+    first: list[_Check] = [
+        (_LOAD, _ARCHITECTURE, "", ""),
         (_EQUAL, architecture, "", "refuse"),
         (_LOAD, _NUMBER, "", ""),
     ]
     if machine == "x86_64":
-        checks.append((_AT_LEAST, _X32_BIT, "refuse", ""))
-    checks += [(_EQUAL, number, "refuse", "") for number in numbers]
-    checks += [
+        first.append((_AT_LEAST, _X32_BIT, "refuse", ""))
+    first += [(_EQUAL, number, "refuse", "") for number in numbers]
+    first += [
         (_EQUAL, _CLONE3, "missing", ""),
-        (_EQUAL, clone, "", "allow"),
-        (_LOAD, _FIRST_ARGUMENT, "", ""),
-        (_ANY_BIT, _CLONE_THREAD, "", "refuse"),
-        (_ANY_BIT, _CLONE_NEW, "refuse", "allow"),
+        (_EQUAL, _CLONE[column], "clone", ""),
+        (_EQUAL, _IOCTL[column], "ioctl", ""),
+        *((_EQUAL, both[column], "signal", "") for both in _SIGNALS),
+        (_EQUAL, _SOCKET[column], "socket", "allow"),
     ]
-    lines = [(_LOAD, _ARCHITECTURE, "", ""), *checks]
-    ends = {"allow": _ALLOW, "refuse": _ERRNO | errno.EPERM, "missing": _ERRNO | errno.ENOSYS}
-    places = {word: len(lines) + index for index, word in enumerate(ends)}
+    blocks: dict[str, list[_Check]] = {
+        "": first,
+        "clone": [
+            (_LOAD, _FIRST_ARGUMENT, "", ""),
+            (_ANY_BIT, _CLONE_THREAD, "", "refuse"),
+            (_ANY_BIT, _CLONE_NEW, "refuse", "allow"),
+        ],
+        "ioctl": [
+            (_LOAD, _SECOND_ARGUMENT, "", ""),
+            (_EQUAL, _TYPED[0], "refuse", ""),
+            (_EQUAL, _TYPED[1], "refuse", "allow"),
+        ],
+        "signal": [(_LOAD, _FIRST_ARGUMENT, "", ""), (_EQUAL, pid, "allow", "refuse")],
+        "socket": [
+            (_LOAD, _FIRST_ARGUMENT, "", ""),
+            *((_EQUAL, family, "allow", "") for family in FAMILIES[:-1]),
+            (_EQUAL, FAMILIES[-1], "allow", "no family"),
+        ],
+    }
+    ends = {
+        "allow": _ALLOW,
+        "refuse": _ERRNO | errno.EPERM,
+        "missing": _ERRNO | errno.ENOSYS,
+        "no family": _ERRNO | errno.EAFNOSUPPORT,
+    }
+    places: dict[str, int] = {}
+    lines: list[_Check] = []
+    for name, block in blocks.items():
+        places[name] = len(lines)
+        lines += block
+    places |= {word: len(lines) + index for index, word in enumerate(ends)}
     packed = [
         struct.pack(
             "=HBBI",
@@ -125,7 +174,7 @@ def refuse() -> str:
     """
     machine = platform.machine()
     try:
-        code = program(machine)
+        code = program(machine, os.getpid())
     except LookupError:
         return f"system calls are not refused on {machine}"
     libc = ctypes.CDLL(None, use_errno=True)

@@ -14,13 +14,17 @@ NEEDS_FILTER = pytest.mark.skipif(
 )
 
 
-def confined(code: str) -> str:
-    """What `code` prints after `enter`; `call(…)` gives an error's name or `done`."""
+FILTER_ALONE = "libc.prctl(38, 1, 0, 0, 0); said = system_calls.refuse()"
+"""Without Landlock, which old kernels lack and which would refuse some of it as well."""
+
+
+def confined(code: str, how: str = "said = cage.enter(cage.Limits(), listens=True)") -> str:
+    """What `code` prints after `how`; `call(…)` gives an error's name or `done`."""
     program = f"""
 import ctypes, errno, os, socket, threading
-from media_streamer import cage
-said = cage.enter(cage.Limits(), listens=True)
+from media_streamer import cage, system_calls
 libc = ctypes.CDLL(None, use_errno=True)
+{how}
 def call(*words):
     ctypes.set_errno(0)
     result = libc.syscall(*(ctypes.c_long(word) for word in words))
@@ -64,13 +68,60 @@ print(open("/proc/self/status").read().count("Seccomp:\\t2"))
     assert confined(code).split("\n") == ["EPERM", "EPERM", "ENOSYS", "thread EPERM", "1"]
 
 
+@NEEDS_FILTER
+def test_no_signal_reaches_another_process() -> None:
+    """Also where the kernel has no Landlock that would refuse it (before 6.12)."""
+    code = """
+import signal
+signal.signal(signal.SIGUSR1, lambda *_: print("own"))
+for target in (os.getppid(), 1, 0, -1):
+    try:
+        os.kill(target, 0)
+        print("reached", target)
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+os.kill(os.getpid(), signal.SIGUSR1)
+signal.raise_signal(signal.SIGUSR1)
+tgkill = 234 if os.uname().machine == "x86_64" else 131
+print(call(tgkill, os.getppid(), os.getppid(), 0))
+"""
+    assert confined(code, FILTER_ALONE).split() == ["EPERM"] * 4 + ["own"] * 2 + ["EPERM"]
+
+
+@NEEDS_FILTER
+def test_sockets_are_of_families_that_are_needed() -> None:
+    code = """
+import fcntl
+for family in range(50):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+        try:
+            socket.socket(family, kind).close()
+            print(family)
+        except OSError as error:
+            if error.errno != errno.EAFNOSUPPORT and family not in (1, 2, 10, 16):
+                print("asked", family, error)
+socket.getaddrinfo("localhost", 80)
+a, b = socket.socketpair()
+socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
+for request in (0x5412, 0x541C):
+    try:
+        fcntl.ioctl(a, request, b"x")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+"""
+    found = confined(code, FILTER_ALONE).split()
+    assert set(found[:-2]) <= {"1", "2", "10", "16"}
+    assert {"1", "2"} <= set(found[:-2])
+    assert found[-2:] == ["EPERM"] * 2
+
+
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_jumps_stay_within_the_filter(machine: str) -> None:
-    code = system_calls.program(machine)
+    code = system_calls.program(machine, 4711)
     lines = list(struct.iter_unpack("=HBBI", code))
     assert len(lines) * 8 == len(code)
-    assert [line[0] for line in lines[-3:]] == [0x06] * 3
-    for at, (kind, yes, no, _) in enumerate(lines[:-3]):
+    assert [line[0] for line in lines[-4:]] == [0x06] * 4
+    for at, (kind, yes, no, _) in enumerate(lines[:-4]):
         assert max(at + 1 + yes, at + 1 + no) < len(lines)
         assert kind == 0x20 or yes or no, "a check that decides nothing"
 
