@@ -160,9 +160,7 @@ async def test_guessing_is_slowed_down_logged_and_counted(streamer: Streamer) ->
     async with elsewhere("127.0.0.2") as http:
         url = f"{streamer.base}/streamer/api/v3/config/stats?format=openmetrics"
         async with http.get(url, headers=ADMIN) as answer:
-            found = re.findall(
-                r"(failed|refused)_logins(?:_total)?\{.*\} (\d+)", await answer.text()
-            )
+            found = re.findall(r"server_(failed|refused)_logins\{.*\} (\d+)", await answer.text())
     assert dict(found) == {"failed": str(FREE_FAILURES), "refused": str(20 - FREE_FAILURES + 1)}
 
 
