@@ -36,6 +36,7 @@ class Rechecks:
 
     async def run(self, now: float) -> None:
         """Ask the backends about open sessions whose decision has run out."""
+        self._verdicts.sweep(now)
         for session in [one for one in self._sessions if one.counted_at and one.counted_at <= now]:
             session.counted_at = None
             self._keep_within(session, session.max_sessions)

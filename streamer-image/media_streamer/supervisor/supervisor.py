@@ -18,6 +18,7 @@ from typing import Protocol
 
 import aiohttp
 from media_auth.http_backend import HttpBackend
+from media_process.heap import Heap
 from media_process.service_manager import ServiceManager
 from media_rest.guessing import GuessLimiter
 
@@ -152,6 +153,7 @@ class Supervisor:
         self._geoip = GeoIp(alerts)
         self._gpus = GpuMonitor(self._tasks)
         self._loops = LoopLoad()
+        self._heap = Heap()
         self._stats = ServerStats(
             hostname,
             catalog,
@@ -345,6 +347,7 @@ class Supervisor:
                 self._stats.load.sample()
                 self._stats.disk_load.sample()
                 self._loops.sample(self._pids())
+                self._heap.look()
                 self._sessions.sample_rates(now)
                 self._jobs.sample_rate(now)
                 self._sessions.expire()

@@ -1,7 +1,7 @@
 """What the authorisation backends say, asked once for a burst of requests and kept for a while.
 
 Invariants: a decision is kept for as long as the backend said; one that cannot be had now leaves
-the last one in force; what fails here refuses.
+the last one in force, if that ran out within the hour; what fails here refuses.
 """
 
 import asyncio
@@ -27,6 +27,9 @@ from media_streamer.wire.control import AccessRequest
 log = logging.getLogger(__name__)
 
 MAX_REMEMBERED_VERDICTS = 20_000
+LATE_SECONDS = 3600.0
+"""A decision that has run out for so long is forgotten: nobody is let in by what was true once."""
+SWEEP_SECONDS = 60.0
 RECHECKS_PER_SECOND = 500
 """Questions about sessions that are open, after a change of their rules."""
 
@@ -60,10 +63,20 @@ class Verdicts:
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
         self._ids: OrderedDict[str, str] = OrderedDict()
         """Of sessions that were asked about and are not open yet, by key."""
+        self._swept_at = 0.0
 
     def forget(self) -> None:
         """Ask again: the rules changed."""
         self._verdicts.clear()
+
+    def sweep(self, now: float) -> None:
+        """Forget what ran out long ago, once a minute; `now` in monotonic seconds."""
+        if now - self._swept_at < SWEEP_SECONDS:
+            return
+        self._swept_at = now
+        late = [key for key, (end, _) in self._verdicts.items() if now - end > LATE_SECONDS]
+        for key in late:
+            del self._verdicts[key]
 
     def close(self) -> None:
         """Give up the questions that are under way."""

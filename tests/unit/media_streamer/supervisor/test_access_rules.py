@@ -12,6 +12,7 @@ from media_auth import authorize as securetoken_caller
 from media_auth.securetoken import make_token
 from media_auth.verdict import Question, Verdict, allow, undecided
 from media_streamer import budgets
+from media_streamer.supervisor.verdicts import LATE_SECONDS
 from media_streamer.wire.control import Granted
 
 from tests.support.country_database import write_country_database
@@ -288,3 +289,23 @@ async def test_a_script_decides(world: World) -> None:
     scripts.verdict = undecided("it failed")
     world.control.forget()
     assert (await world.ask(ip="10.0.0.8")).status == 503
+
+
+async def test_what_ran_out_long_ago_lets_nobody_in_and_is_forgotten(world: World) -> None:
+    """While the backend is away the last word holds for an hour, which bounds memory as well."""
+    world.configure({"on_play": world.url})
+    world.backend.headers = {"X-AuthDuration": "5"}
+    now = time.monotonic()
+    for token in ("early", "late"):
+        assert isinstance(await world.ask(token=token), Granted)
+    for session in list(world.sessions):
+        world.sessions.close(session.id, "left")
+    world.configure({"on_play": "http://127.0.0.1:1/auth"})
+    held = world.control._verdicts._verdicts
+    for key, (end, verdict) in list(held.items()):
+        held[key] = (end - 5, verdict)  # it has just run out
+    await world.control.rechecks.run(now + LATE_SECONDS - 60)
+    assert isinstance(await world.ask(token="early"), Granted), "the backend is away"
+    await world.control.rechecks.run(now + LATE_SECONDS + 60)
+    assert not held
+    assert (await world.ask(token="late")).code == "auth_backend_unavailable"
