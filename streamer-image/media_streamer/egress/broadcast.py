@@ -22,10 +22,10 @@ from media_streamer.egress.gop_cache import GopCache
 from media_streamer.egress.media_link import MediaLink
 from media_streamer.egress.pace import Pace, Prompt
 from media_streamer.egress.served_sessions import Account, ServedSessions
-from media_streamer.egress.turns import Turns
 from media_streamer.egress.viewer import (
     STALL_SECONDS,
     STALLED,
+    UNCOUNTED_BYTES,
     Delivery,
     Viewer,
 )
@@ -125,7 +125,6 @@ class Broadcast:
         self._hurried: set[Viewer] = set()
         """Those among them who want each frame as it comes."""
         self._counted = self.framer is None or self.framer.counted
-        self._turns = Turns(self._counted, lambda who: sessions.say_unread(stream, who))
         self.description = b""
         self._promised = b""
         """The last description that said something: what those who watch were told."""
@@ -294,7 +293,6 @@ class Broadcast:
     def close(self, reason: str) -> None:
         """End the subscription and all viewers."""
         self._flush()
-        self._turns.finish()
         self._ended = self._ended or reason
         self._started.set()
         self._news.set()
@@ -393,8 +391,40 @@ class Broadcast:
             frames, self._held_frames = self._held_frames, 0
             self._sent_at = asyncio.get_running_loop().time()
             self._ask_pace()  # viewers of other streams have come or gone meanwhile
-            piece = held[0] if len(held) == 1 else b"".join(held)
-            self._turns.send(self._viewers, piece, key=key, frames=frames)
+            self._send(held[0] if len(held) == 1 else b"".join(held), key, frames)
+
+    def _send(self, chunk: bytes, key: bool, frames: int) -> None:
+        length = len(chunk)
+        size = length if self._counted else 0
+        late: list[tuple[Viewer, int]] = []
+        for viewer in self._viewers:
+            transport = viewer.transport
+            if transport.is_closing():
+                continue  # it is cut off, which is told in the next turn of the loop
+            waiting = transport.get_write_buffer_size()
+            is_asked = viewer.counted or waiting + length > UNCOUNTED_BYTES
+            if is_asked and not viewer.fits(waiting, length):
+                late.append((viewer, waiting))
+                self._sessions.say_unread(self.stream, viewer.account.who)
+                continue
+            if viewer.skipping:
+                if not key or waiting > viewer.limit >> 1:
+                    late.append((viewer, waiting))
+                    continue
+                viewer.skipping = False
+            elif waiting > viewer.limit:
+                late.append((viewer, waiting))
+                continue
+            transport.write(chunk)
+            viewer.sent += length
+            if viewer.counted:
+                viewer.wrote(transport.get_write_buffer_size())
+            viewer.account.bytes += size
+            viewer.account.frames += frames
+        if late:
+            now = time.monotonic()
+            for viewer, waiting in late:
+                viewer.skip(waiting, now)
 
     def _new_header(self, payload: bytes) -> None:
         header = self.framer.header(payload) if self.framer else payload
@@ -421,7 +451,6 @@ class Broadcast:
 
     def _forget_gop(self) -> None:
         self._flush()
-        self._turns.finish()
         self._burst = None
         self._gops.clear()
 
