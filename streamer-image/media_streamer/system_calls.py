@@ -35,7 +35,6 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "pidfd_getfd": (438, 438),
     "process_madvise": (440, 440),
     "process_mrelease": (448, 448),
-    "kcmp": (312, 272),
     "tkill": (200, 130),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
