@@ -19,7 +19,7 @@ SECONDS = 20
 def main():
     Gst.init(None)
     pipeline = Gst.parse_launch(
-        f"rtspsrc name=source location={sys.argv[1]} protocols=tls"
+        f"rtspsrc name=source location={sys.argv[1]} protocols=tcp"
         f" ! rtph264depay ! h264parse ! identity eos-after={PICTURES} ! fakesink"
     )
     source = pipeline.get_by_name("source")
