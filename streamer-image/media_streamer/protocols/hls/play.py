@@ -158,8 +158,6 @@ class HlsHandlers:
         if form == "ll":
             check_clear(viewer)
             index.expect_parts()
-        if form != "ll":
-            await _wait_playable(viewer, index, form)
         track = await ready_track(index, request.values["track"], parts_suffice=is_update)
         target = track.target_seconds(index.timing)
         low_latency = form == "ll"
@@ -287,7 +285,8 @@ class HlsHandlers:
 
 async def _wait_playable(viewer: SegmentedSession, index: SegmentIndex, form: Form) -> None:
     """Of a stream that has just begun, and always runs, so much that players of whole segments do
-    not stop after the first one. Who waits for a stream on demand sees it as soon as can be."""
+    not stop after the first one. Who waits for a stream on demand sees it as soon as can be; who
+    asks for a playlist of segments may play already, from another server."""
     if form != "ll" and viewer.access.config.static:
         await index.wait_smooth()
     else:

@@ -24,7 +24,7 @@ from tests.support.certificates import make_chain
 
 from .conftest import ADMIN, Streamer, free_port, until
 
-DEMO = "stream demo { input fake://fake; }\n"
+DEMO = "stream demo { input fake://fake; segment_duration 1; }\n"
 FOREIGN = {"Origin": "https://evil.example"}
 
 

@@ -17,7 +17,7 @@ from tests.support import proc
 
 from .conftest import Streamer, ffprobe, free_port, until
 
-DEMO = "stream demo { input fake://fake; }\n"
+DEMO = "stream demo { input fake://fake; segment_duration 1; }\n"
 
 
 async def test_viewers_outlive_a_media_worker(streamer: Streamer) -> None:

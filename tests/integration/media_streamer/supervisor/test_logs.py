@@ -6,7 +6,7 @@ from typing import Any
 
 from .conftest import Streamer, until
 
-DEMO = "stream demo { input fake://fake; }\n"
+DEMO = "stream demo { input fake://fake; segment_duration 1; }\n"
 FORGED = "x%0A2026-01-01%2000:00:00,000%20INFO%20streamer:%20all%20is%20well%1B%5B2J"
 
 

@@ -73,7 +73,7 @@ async def test_scripts_decide_tell_and_begin(
     streamer.write(
         f"init_script {folder}/init.lua;\n"
         f"notify lua {{ sink {folder}/events.lua; to {url}/take; }}\n"  # `to` is of the extra ones
-        f"stream demo {{ input fake://fake;"
+        f"stream demo {{ input fake://fake; segment_duration 1;"
         f" on_play {folder}/auth.lua backend={url}/decide; }}\n"
         f"auth_backend rules {{ backend {folder}/anna.lua; }}\n"
         f"stream ruled {{ input fake://fake; on_play auth://rules; }}\n"

@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import VIEWER, Streamer, ffprobe, free_port, until
 
-DEMO = 'stream demo { input fake://fake; title "Demo"; }\n'
+DEMO = 'stream demo { input fake://fake; segment_duration 1; title "Demo"; }\n'
 
 
 @pytest.fixture
@@ -166,7 +166,9 @@ async def test_globals_by_json(streamer: Streamer) -> None:
 
 
 async def test_a_published_name_lives_as_long_as_its_use(streamer: Streamer) -> None:
-    streamer.write("template live { prefix live; input publish://; password pw; }\n")
+    streamer.write(
+        "template live { prefix live; input publish://; password pw; segment_duration 1; }\n"
+    )
     await streamer.serve()
     async with streamer.session.get(f"{streamer.base}/live/x/index.m3u8") as answer:
         assert answer.status == 404, "a viewer does not make a stream that nobody publishes"

@@ -15,7 +15,7 @@ def streamer(lent_streamer: Streamer) -> Streamer:
 
 async def test_a_running_stream_and_its_viewers(streamer: Streamer) -> None:
     # No other test's stream: of that, answers of a moment ago may be told while this one runs.
-    streamer.write("stream counted { input fake://fake; }\n")
+    streamer.write("stream counted { input fake://fake; segment_duration 1; }\n")
     await streamer.serve()
     await streamer.running("counted")
     for path, status in (
