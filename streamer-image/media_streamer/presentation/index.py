@@ -198,10 +198,12 @@ class SegmentIndex(ABC):
             return self.tracks[track].find(name) if track in self.tracks else None
 
         def decided() -> bool:
+            if known():
+                return True
             found = self.tracks.get(track)
             # Names begin with the time, so those of the past compare as lower.
             too_old = found and found.segments and name < found.segments[0].name
-            return bool(known() or too_old or (found and found.complete))
+            return bool(too_old or (found and found.complete))
 
         await self._wait(decided, LAG_SECONDS)
         if (segment := known()) is None:

@@ -39,6 +39,8 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 def asked_tracks(query: Mapping[str, str], *other: str) -> tuple[str, ...]:
     """The selection of a query string: `filter.tracks`, or one of `other` parameters."""
+    if not query:  # of nearly all requests
+        return ()
     found = (query.get(name, "") for name in (PARAMETER, *other))
     return track_names(next((text for text in found if text), ""))
 

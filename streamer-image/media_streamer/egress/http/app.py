@@ -48,6 +48,8 @@ parsers do not agree where a message ends."""
 
 MAX_KNOWN = 2048
 MAX_KNOWN_CHARACTERS = 512
+_LEARNT = (QuickResponse, Prepared, DiskResponse)
+"""Answers that are given again by the bytes of a request alone."""
 
 
 class _Known(NamedTuple):
@@ -150,7 +152,7 @@ class HttpApp:
         if media.more is not None and response.status < HTTPStatus.BAD_REQUEST:
             is_file = found.endpoint.content == "file"
             _add(response, media.more.segments if is_file else media.more.lists)
-        elif isinstance(response, QuickResponse | Prepared | DiskResponse):
+        elif isinstance(response, _LEARNT):
             self._egress.quick.learn(media, response, counted)
         return response
 
