@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import struct
 from pathlib import Path
 
 import pytest
@@ -288,7 +289,10 @@ async def test_garbage_of_a_publisher(rtsp: Port) -> None:
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         writer.write(f"{method} {url} RTSP/1.0\r\nCSeq: 1\r\n{head}{length}\r\n{body}".encode())
         async with asyncio.timeout(30):
-            return (await reader.readuntil(b"\r\n\r\n")).decode()
+            while (first := await reader.readexactly(1)) == b"$":  # a report of the server
+                _, size = struct.unpack(">BH", await reader.readexactly(3))
+                await reader.readexactly(size)
+            return (first + await reader.readuntil(b"\r\n\r\n")).decode()
 
     answer = await request("ANNOUNCE", "", SDP, VIDEO)
     assert "WWW-Authenticate: Digest" in answer, answer
