@@ -63,7 +63,7 @@ PARTS = {
     # It takes all the CPU time that it gets, and what stands beside it waits for moments.
     "unit": Part(("tests/unit",), 1, is_aside=True),
     # Most of it waits for a stream to go on in real time: a process uses a fifth of a core.
-    "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 6),
+    "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 7),
     "browser": Part(("tests/browser",), 3),
     # A real API server, which one process has; in the long run also a cluster of two nodes, which
     # another one has.
