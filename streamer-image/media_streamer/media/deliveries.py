@@ -78,8 +78,7 @@ class Deliveries:
         elif stream.is_polled or stream in self._due:
             due = self._next(stream)
             self._due[stream] = min(due, self._due.get(stream, due))
-        hurries = stream.is_busy and stream.is_polled and stream.interval <= PROMPT_SECONDS
-        self._listen(stream, prompt=hurries)
+        self._listen(stream, prompt=_hurries(stream))
         self._wind_up()
 
     def _listen(self, stream: Deliverer, *, prompt: bool) -> None:
@@ -117,6 +116,7 @@ class Deliveries:
             log.exception("%s: delivering failed", stream.name)
         if stream.is_busy and stream.is_polled:
             self._due[stream] = self._next(stream)
+            self._listen(stream, prompt=_hurries(stream))  # another one may have gone
 
     def _turn(self) -> None:
         self._timer = None
@@ -137,3 +137,7 @@ class Deliveries:
             self._timer = None
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self._turn)
+
+
+def _hurries(stream: Deliverer) -> bool:
+    return stream.is_busy and stream.is_polled and stream.interval <= PROMPT_SECONDS

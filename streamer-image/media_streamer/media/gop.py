@@ -124,14 +124,17 @@ class GopCache:
         gop.bytes += size
         self._bytes += size
         while gops and (self._bytes > MAX_BYTES or frame.dts - gops[0].start > MAX_TICKS):
-            self._bytes -= gops.popleft().bytes
+            self._drop(self._second_segment() or 1)
 
     def _leave_out(self, end: int) -> None:
         """What is too old to be history; that ends at `end`."""
         gops, wanted = self._gops, self.history_ticks * (1 - TOLERANCE)
         while (place := self._second_segment()) and end - gops[place].start >= wanted:
-            for _ in range(place):
-                self._bytes -= gops.popleft().bytes
+            self._drop(place)
+
+    def _drop(self, count: int) -> None:
+        for _ in range(count):
+            self._bytes -= self._gops.popleft().bytes
 
     def _second_segment(self) -> int:
         """Place of the GOP that the second segment begins with; 0 if there is none."""

@@ -55,7 +55,7 @@ class Inbox:
         with self._lock:
             for frame in frames:
                 self._add(frame)
-            if self._tell is not None and not self._told:
+            if self._items and self._tell is not None and not self._told:
                 self._told = True
                 self._tell()
 

@@ -17,10 +17,13 @@ FIRST_TICKS = 900 * TICKS_PER_MS
 """The first segment ends at the first key frame after this, so that a stream on demand can be
 played after about a second, whatever its segment duration."""
 START_DIVISOR = 2
-"""Of a stream that always runs the first segments have half of the target at least."""
+"""Of a stream that always runs the first segments have half of the target at least, ..."""
+START_FIRST_MS = 4000
+"""... but the very first one this: who comes is answered before `presentation.index.START_SECONDS`
+are over, whatever the segment duration."""
 START_TARGETS = 1.5
-"""For so long: players of whole segments need that much before they can go on without a stop
-(`presentation.index.SMOOTH_TARGETS`), and it is there sooner in short segments."""
+"""They are short for so long: players of whole segments need that much before they can go on
+without a stop (`presentation.index.SMOOTH_TARGETS`), and it is there sooner in short segments."""
 
 WAIT_TICKS = 2000 * TICKS_PER_MS
 """Who comes in the midst of a segment may wait so long for its end. There is a key frame within
@@ -70,9 +73,12 @@ class SegmentPlanner:
 
     def _least(self, start: int, short_until: int) -> float:
         """How long a segment is at least that began at `start`, in ticks."""
-        if not self._lasting:
-            return min(self._target, FIRST_TICKS) if self._is_first else self._target
-        return self._target / START_DIVISOR if start < short_until else self._target
+        least = self._target
+        if self._lasting and start < short_until:
+            least /= START_DIVISOR
+        if self._is_first:
+            least = min(least, START_FIRST_MS * TICKS_PER_MS if self._lasting else FIRST_TICKS)
+        return least
 
     def stop(self) -> None:
         """The running segment ends here; the next boundary starts another."""
@@ -89,8 +95,8 @@ def ends_late(dts: int, begin: int, duration_ms: int) -> bool:
 def first_msn(duration_ms: int, now_ms: float | None = None) -> int:
     """Media sequence number to start with: a restarted worker goes on above its predecessor.
 
-    Segments are half of the target at least, but for the very first, so the count of half targets
-    since the epoch grows faster than the numbers do.
+    Segments are no shorter than that, but for the very first of a stream on demand, so the count of
+    half targets (of the least there are) since the epoch grows faster than the numbers do.
     """
     now = time.time() * 1000 if now_ms is None else now_ms
-    return int(2 * now // max(duration_ms, 1))
+    return int(now // min(max(duration_ms, 1) / START_DIVISOR, START_FIRST_MS))

@@ -34,8 +34,7 @@ SMOOTH_TARGETS = 1.5
 target duration, and players that looked a moment too early look again after half of one (RFC 8216,
 6.3.4; hls.js and FFmpeg do so)."""
 HOLD_SECONDS = 9.0
-"""So long at most who comes to a stream that has just begun waits for that, from its first segment
-on: hls.js waits 10 s for a playlist."""
+"""So long at most a stream that has just begun holds who comes back for that."""
 BLOCK_TARGETS = 3
 """A blocked request is answered 503 after three target durations (rfc8216bis, 6.2.5.2), unless
 `SegmentIndex.excused_seconds` says that what it waits for is made again."""
@@ -72,7 +71,7 @@ class SegmentIndex(ABC):
         self.start_seconds = START_SECONDS
         """How long who comes waits for data."""
         self._began_at: float | None = None
-        """When there was a first segment that somebody waited for, monotonic seconds."""
+        """When somebody came to what was too short yet, monotonic seconds; None: nobody did."""
         self._waiters = Waiters()
         self._arrivals = Arrivals()
         self._reader = PartReader(stream)
@@ -140,21 +139,32 @@ class SegmentIndex(ABC):
         if not ready():
             raise not_running(self.outage)
 
-    async def wait_smooth(self) -> None:
-        """Wait until whole segments can be played without a stop, or cannot for long; raises
-        AccessDenied(503) like `wait_ready`."""
-        await self.wait_ready()
-        if self._began_at is None:
-            self._began_at = time.monotonic()
-        left = self._began_at + HOLD_SECONDS - time.monotonic()
-        if left > 0 and not self._lasts():
-            await self._wait(lambda: self._lasts() or self.outage.lasting, left)
+    async def wait_smooth(self, since: float) -> None:
+        """Wait until whole segments can be played without a stop, unless that comes too late.
 
-    def _lasts(self) -> bool:
-        """What is listed lasts until more is."""
+        `since`: when the request came, monotonic seconds; it waits for `start_seconds` in all.
+        Raises AccessDenied(503) like `wait_ready`.
+        """
+        await self.wait_ready()
+        if not (missing := self._missing_seconds()):
+            return
+        now = time.monotonic()
+        if self._began_at is None:
+            self._began_at = now
+        left = min(self._began_at + HOLD_SECONDS, since + self.start_seconds) - now
+        # Media comes as fast as it plays: what takes longer is not waited for in vain.
+        if missing > left:
+            return
+        await self._wait(lambda: not self._missing_seconds() or self.outage.lasting, left)
+        if not self.is_ready():  # it began anew, or broke off
+            raise not_running(self.outage)
+
+    def _missing_seconds(self) -> float:
+        """What is listed is that much too short to last until more is; 0: it lasts."""
+        if self.carries_nothing or (self.tracks and not self.grows):
+            return 0.0
         targets = (track.target_seconds(self.timing) for track in self.tracks.values())
-        enough = SMOOTH_TARGETS * max(targets, default=0)
-        return not self.grows or self.carries_nothing or self.seconds >= enough
+        return max(0.0, SMOOTH_TARGETS * max(targets, default=1) - self.seconds)
 
     async def wait_for(self, track: TrackIndex, msn: int, part: int | None) -> None:
         """Block until the track has segment `msn`, or part `part` of it.

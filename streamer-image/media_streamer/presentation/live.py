@@ -164,6 +164,7 @@ class LiveIndex(SegmentIndex):
 
     def on_lost(self) -> None:
         self._lost_at = time.monotonic()
+        self._began_at = None
         self.outage = Outage()
         self._restart()
 

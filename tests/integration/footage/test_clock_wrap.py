@@ -10,9 +10,9 @@ from tests.support.players import complaints, play
 
 from .conftest import FilmStreamer, Launch, live
 
-BEFORE = 6.0
+BEFORE = 12.0
 """Seconds from the beginning of a publisher to the wrap."""
-SECONDS = 9.0
+SECONDS = 15.0
 WRAPS = {
     "ts33": 2**33 / 90_000,  # ISO/IEC 13818-1, 2.4.3.7: 26.5 hours
     "rtmp24": 2**24 / 1000,  # the extended timestamp of a chunk begins: 4.7 hours

@@ -1,6 +1,7 @@
 """HTTP answers of DASH: the manifest, segments, initialisation sections, the server's clock."""
 
 import re
+import time
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
@@ -81,12 +82,13 @@ class DashHandlers:
     async def _manifest(
         self, request: MediaRequest, *, low_latency: bool = False
     ) -> web.StreamResponse:
+        since = time.monotonic()
         viewer, index = await self._open(request)
         if low_latency:
             index.expect_parts()
         await index.wait_ready(segments=2)
         if viewer.access.config.static and not low_latency:
-            await index.wait_smooth()
+            await index.wait_smooth(since)
         tracks = index.selected(asked_tracks(request.query))
         # A player without a token was given one: it asks for the next manifest with that.
         given = viewer.access.token not in {"", request.token}

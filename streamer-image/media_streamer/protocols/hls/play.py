@@ -1,6 +1,7 @@
 """HTTP answers of HLS: playlists, segments, parts, initialisation sections."""
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Literal
@@ -124,15 +125,21 @@ class HlsHandlers:
 
     async def master(self, form: Form, request: MediaRequest) -> web.StreamResponse:
         """`index.m3u8` and its relatives."""
+        since = time.monotonic()
         viewer, index = await self._open(request, "ts" if form == "ts" else "fmp4")
         if form == "ll":
             check_clear(viewer)
             index.expect_parts()
-        await _wait_playable(viewer, index, form)
+        await index.wait_ready(parts_suffice=form == "ll")
         if form == "ts" and (better := await self._fmp4_instead(request, viewer, index)):
             index, form = better, "fmp4"
         if index.container == "fmp4" and (form == "ts" or not index.grows):
             form = "fmp4"
+        if form != "ll" and viewer.access.config.static:
+            # Players of whole segments would stop after the first one. Who waits for a stream on
+            # demand sees it as soon as can be; who asks for a playlist of segments may play
+            # already, from another server.
+            await index.wait_smooth(since)
         # What is in a multiplex was selected when that was made.
         tracks = index.selected(asked_tracks(request.query) if form != "ts" else ())
         # A film in MPEG-TS is all of its tracks.
@@ -264,7 +271,7 @@ class HlsHandlers:
         if (index.kinds >= {"v", "a"} or asked_tracks(request.query)) and not needs:
             return None
         better = await self._find_index(request, viewer.access, "fmp4")
-        await _wait_playable(viewer, better, "fmp4")
+        await better.wait_ready()
         return better if needs or better.kinds > index.kinds else None
 
     async def _open(
@@ -281,16 +288,6 @@ class HlsHandlers:
         if written not in known:
             known[written] = Playlists(index, config.url_prefix)
         return known[written]
-
-
-async def _wait_playable(viewer: SegmentedSession, index: SegmentIndex, form: Form) -> None:
-    """Of a stream that has just begun, and always runs, so much that players of whole segments do
-    not stop after the first one. Who waits for a stream on demand sees it as soon as can be; who
-    asks for a playlist of segments may play already, from another server."""
-    if form != "ll" and viewer.access.config.static:
-        await index.wait_smooth()
-    else:
-        await index.wait_ready(parts_suffice=form == "ll")
 
 
 def check_clear(viewer: SegmentedSession) -> None:

@@ -88,18 +88,21 @@ class Drops:
 
     def __init__(self, udp: socket.socket) -> None:
         self._udp = udp.dup()
-        self._seen = self._count()
+        self._seen = self._count() or 0
 
     def new(self) -> int:
         """How many there were since this was asked last; 0 where the kernel does not tell."""
-        before, self._seen = self._seen, self._count()
-        return (self._seen - before) & 0xFFFF_FFFF
+        before, count = self._seen, self._count()
+        if count is None:
+            return 0
+        self._seen = count
+        return (count - before) & 0xFFFF_FFFF
 
     def close(self) -> None:
         """May be called again."""
         self._udp.close()
 
-    def _count(self) -> int:
+    def _count(self) -> int | None:
         try:
             return int(
                 _MEMINFO.unpack(
@@ -107,4 +110,4 @@ class Drops:
                 )[_DROPS]
             )
         except (OSError, struct.error):
-            return 0
+            return None

@@ -1,4 +1,4 @@
-"""One viewer by SRT: a transport stream in messages of seven packets.
+"""One viewer by SRT: a transport stream in messages of seven packets at most.
 
 libsrt drops by itself what comes too late for the receiver; what it has no room for at all waits
 here, and beyond its bound the viewer skips to a key frame as any other.
@@ -29,7 +29,7 @@ _last_cut = LastCut(_cut)
 
 
 class SrtSender(PacedSender[bytes]):
-    """Transport stream packets in full messages."""
+    """Transport stream packets in messages."""
 
     def __init__(self, sock: SrtSocket, on_broken: Callable[[str], None]) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """Boundaries and the GOP cache: bounds hold, what is kept always starts with a key frame."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media import gop
@@ -88,6 +89,23 @@ def test_history_is_whole_segments(frames: int, gop_frames: int) -> None:
     assert first % every == 0
     whole = running - first // every
     assert whole == running if first == 0 else (whole - 1) * every < 3 * 15 <= whole * every
+
+
+@given(st.integers(1, 130), st.integers(1, 40))
+def test_what_is_too_much_goes_by_whole_segments(frames: int, most: int) -> None:
+    """Of two GOPs of five frames each, unless one alone is too much."""
+    cache, cut = GopCache(history_ticks=30 * STEP), None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gop, "MAX_BYTES", most * len(frame(0).data))
+        for index in range(frames):
+            item = frame(index * STEP, key=index % 5 == 0)
+            if index % 10 == 0:
+                cut = Cut(index // 10, 0, 0, 0, item.dts, 600)
+            cache.append(Entry(item, item.data, Boundary.KEY if item.key else Boundary.NONE, cut))
+    kept = [entry.frame.dts // STEP for entry in cache]
+    assert len(kept) <= most
+    if most > 10:
+        assert kept[0] % 10 == 0
 
 
 def test_a_gop_that_is_too_long_is_not_kept() -> None:

@@ -37,6 +37,8 @@ def test_what_nobody_takes_is_dropped_up_to_a_key_frame(
 ) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 1000)
     inbox, sink = Inbox("live/x"), Recorder()
+    told: list[str] = []
+    inbox.tell(lambda: told.append("frames"))
     inbox.set_tracks(tracks)
     inbox.push([frame(1, key=True, size=600), frame(2, size=600)])
     assert "stream live/x: nobody took 1200 bytes" in caplog.text
@@ -45,6 +47,12 @@ def test_what_nobody_takes_is_dropped_up_to_a_key_frame(
     inbox.push([frame(5, key=True), frame(6)])
     inbox.drain(sink)
     assert sink.told == ["".join(track.name for track in tracks), "gap", [5, 6]]
+    if len(tracks) > 1:
+        inbox._stalled = True
+        inbox.push([frame(7)])
+        assert len(told) == 1, "of what is dropped nobody is told,"
+        inbox.push([frame(8, key=True)])
+        assert len(told) == 2, "but of what is not"
 
 
 def test_who_takes_is_told_once_until_it_has_taken() -> None:

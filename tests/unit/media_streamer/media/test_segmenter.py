@@ -1,5 +1,7 @@
 """Where segments start, and what time it was then."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from media_streamer.media.frame import TIME_BASE
@@ -44,11 +46,17 @@ def test_a_stream_that_always_runs_begins_with_halves_of_segments() -> None:
 
 def test_numbers_of_a_successor_are_higher_from_the_start_on() -> None:
     began = 1_700_000_000_000
-    for seconds in range(1, 60):
-        planner = SegmentPlanner(5000, first_msn(5000, began), lasting=True)
+    for target, seconds in itertools.product((5000, 30_000), range(1, 60)):
+        planner = SegmentPlanner(target, first_msn(target, began), lasting=True)
         for tenth in range(10 * seconds):
             planner.starts(tenth * TIME_BASE // 10)
-        assert first_msn(5000, began + 1000 * seconds) >= planner.msn
+        assert first_msn(target, began + 1000 * seconds) >= planner.msn
+
+
+def test_the_first_segment_is_there_in_time_whatever_the_target() -> None:
+    planner = SegmentPlanner(30_000, 0, lasting=True)
+    starts = [second for second in range(80) if planner.starts(second * TIME_BASE)]
+    assert starts[:3] == [0, 4, 19]
 
 
 def test_a_jump_back_starts_a_segment() -> None:

@@ -1,6 +1,7 @@
 """What a worker does for requests that know more than it does yet."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,11 @@ def segment(track: str, msn: int) -> SegmentReady:
     )
 
 
+def lasting(msn: int, duration: float, target_ms: int = 5000) -> SegmentReady:
+    """A segment of v1."""
+    return msgspec.structs.replace(segment("v1", msn), duration=duration, target_ms=target_ms)
+
+
 def part(track: str, msn: int, index: int, seq: int, path: Path | str = "/x") -> PartReady:
     return PartReady(
         track=track,
@@ -219,14 +225,46 @@ async def test_a_source_that_fails_is_told_at_once(make_index: Make) -> None:
 
 async def test_who_comes_to_the_start_of_a_stream_waits_for_what_lasts(make_index: Make) -> None:
     index = make_index("ts")
-    waiting = asyncio.create_task(index.wait_smooth())
+    waiting = asyncio.create_task(index.wait_smooth(time.monotonic()))
     tell(index, init("v1"))
     for msn in range(3):
-        tell(index, msgspec.structs.replace(segment("v1", msn), duration=2.0))
+        tell(index, lasting(msn, 2.0))
         assert not await soon(waiting)
-    tell(index, msgspec.structs.replace(segment("v1", 3), duration=2.0))
+    tell(index, lasting(3, 2.0))
     assert await soon(waiting), "one and a half times the target of 5 s"
-    await index.wait_smooth()
+    await index.wait_smooth(time.monotonic())
+
+
+async def test_it_is_waited_for_again_once_a_media_worker_was_lost(make_index: Make) -> None:
+    index = make_index("ts")
+    tell(index, init("v1"), lasting(1, 4.0), lasting(2, 4.0))
+    index._began_at = time.monotonic() - 60
+    index.on_lost()
+    await index.wait_smooth(time.monotonic())  # what is listed can be played
+    tell(index, lasting(1000, 3.0))
+    waiting = asyncio.create_task(index.wait_smooth(time.monotonic()))
+    assert not await soon(waiting)
+    tell(index, lasting(1001, 5.0))
+    assert await soon(waiting)
+
+
+async def test_what_comes_too_late_is_not_waited_for(make_index: Make) -> None:
+    index = make_index("ts")
+    tell(index, init("v1"), lasting(1, 4.0, target_ms=30_000))
+    await index.wait_smooth(time.monotonic())  # 41 s are missing
+    index = make_index("ts")
+    tell(index, init("v1"), lasting(1, 5.0))
+    await index.wait_smooth(time.monotonic() - index.start_seconds + 1)  # it has waited long enough
+
+
+async def test_who_waits_for_more_is_told_that_it_broke_off(make_index: Make) -> None:
+    index = make_index("ts")
+    tell(index, init("v1"), lasting(1, 5.0))
+    waiting = asyncio.create_task(index.wait_smooth(time.monotonic()))
+    assert not await soon(waiting)
+    tell(index, End("its source ended"), Outage("its source gives no data", lasting=True))
+    with pytest.raises(AccessDenied, match="no data"):
+        await waiting
 
 
 async def test_who_comes_to_the_start_of_a_stream_does_not_wait_for_ever(
@@ -234,10 +272,10 @@ async def test_who_comes_to_the_start_of_a_stream_does_not_wait_for_ever(
 ) -> None:
     monkeypatch.setattr(module, "HOLD_SECONDS", 0.1)
     index = make_index("ts")
-    tell(index, init("v1"), segment("v1", 1))
-    await index.wait_smooth()
+    tell(index, init("v1"), lasting(1, 7.45))
+    await index.wait_smooth(time.monotonic())
     index = make_index("ts")
-    waiting = asyncio.create_task(index.wait_smooth())
+    waiting = asyncio.create_task(index.wait_smooth(time.monotonic()))
     assert not await soon(waiting)
     index.close("removed")
     with pytest.raises(AccessDenied, match="removed"):
