@@ -9,11 +9,11 @@ from tests.support.player_pages import CHROMIUM, chromium, player_pages
 
 from .conftest import Streamer, until
 
-CONFIG = "stream live { input fake://fake; segment_duration 2; }\n"
-LONGEST_STOP_MS = 1000
-"""Without the wait it was nearly two seconds here; a busy machine takes some tenths."""
-WATCHED_SECONDS = 5
-"""Of media: the short segments of the start, and two of two seconds behind them."""
+CONFIG = "stream live { input fake://fake; segment_duration 3; }\n"
+LONGEST_STOP_MS = 800
+"""Without the wait it is 1.3 s; a busy machine takes some tenths."""
+WATCHED_SECONDS = 7
+"""Of media: the short segments of the start, and a whole one behind them."""
 WATCH = """() => {
   let shown = 0, since = performance.now();
   window.longest = 0;
