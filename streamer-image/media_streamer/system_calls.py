@@ -1,10 +1,11 @@
 """System calls that a worker never needs, and that who takes it over would like: refused for good.
 
 A list of what is refused, not of what is allowed: drivers of graphics cards and the C library call
-what nobody foresees. Refused (EPERM) are other processes' memory, signals to them, new processes
-and programs, namespaces, mounts, kernel modules, BPF, io_uring, keys, clocks, to type into a
-terminal, and calls of a foreign ABI. Sockets there are of the Internet, of this machine and of the
-kernel's routes, none (EAFNOSUPPORT) of the forty families that hardly anybody looks at.
+what nobody foresees. Refused (EPERM) are other processes' memory, their limits, signals to them,
+also as the owner of a descriptor, new processes and programs, namespaces, mounts, kernel modules,
+BPF, io_uring, keys, clocks, to type into a terminal, and calls of a foreign ABI. Sockets there are
+of the Internet, of this machine and of the kernel's routes, none (EAFNOSUPPORT) of the forty
+families that hardly anybody looks at, nor of netlink's other protocols.
 
 Numbers: asm/unistd.h of x86_64 and the generic table of aarch64; the filter: seccomp(2),
 linux/filter.h. `clone3` hides its flags behind a pointer, so it does not exist (ENOSYS), and the C
@@ -20,7 +21,8 @@ import struct
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
-_SECOND_ARGUMENT = 24  # all that are looked at have 32 bits, of which these are the lower ones
+_SECOND_ARGUMENT, _THIRD_ARGUMENT = 24, 32
+# All that are looked at have 32 bits, of which these are the lower ones.
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _X32_BIT = 0x40000000
 _CLONE_THREAD = 0x00010000
@@ -90,13 +92,18 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of `REFUSED`, AUDIT_ARCH_… (linux/audit.h)."""
-_CLONE, _SOCKET, _IOCTL = (56, 220), (41, 198), (16, 29)
+_CLONE, _SOCKET, _SOCKETPAIR = (56, 220), (41, 198), (53, 199)
+_IOCTL, _FCNTL, _PRLIMIT = (16, 29), (72, 25), (302, 261)
 _SIGNALS = ((62, 129), (234, 131))
 """kill, tgkill: to the process itself alone."""
-FAMILIES = (1, 2, 10, 16)
-"""AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (the C library looks for addresses of this machine)."""
-_TYPED = (0x5412, 0x541C)
-"""TIOCSTI, TIOCLINUX."""
+_UNIX, _NETLINK, _ROUTES = 1, 16, 0
+"""AF_UNIX; AF_NETLINK, NETLINK_ROUTE: the C library looks for addresses of this machine."""
+FAMILIES = (_UNIX, 2, 10)
+"""And AF_INET, AF_INET6: with any protocol."""
+_DEVICE_REQUESTS = (0x5412, 0x541C, 0x8901, 0x8902)
+"""TIOCSTI, TIOCLINUX; FIOSETOWN, SIOCSPGRP."""
+_OWNER_COMMANDS = (8, 10, 15)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: who gets which signal of a descriptor (O_ASYNC)."""
 
 _Check = tuple[int, int, str, str]
 """Code, operand, and where to go on if so and if not; "": at the next one."""
@@ -118,7 +125,10 @@ def program(machine: str, pid: int) -> bytes:
         (_EQUAL, _CLONE3, "missing", ""),
         (_EQUAL, _CLONE[column], "clone", ""),
         (_EQUAL, _IOCTL[column], "ioctl", ""),
+        (_EQUAL, _FCNTL[column], "fcntl", ""),
+        (_EQUAL, _PRLIMIT[column], "limits", ""),
         *((_EQUAL, both[column], "signal", "") for both in _SIGNALS),
+        (_EQUAL, _SOCKETPAIR[column], "pair", ""),
         (_EQUAL, _SOCKET[column], "socket", "allow"),
     ]
     blocks: dict[str, list[_Check]] = {
@@ -130,14 +140,27 @@ def program(machine: str, pid: int) -> bytes:
         ],
         "ioctl": [
             (_LOAD, _SECOND_ARGUMENT, "", ""),
-            (_EQUAL, _TYPED[0], "refuse", ""),
-            (_EQUAL, _TYPED[1], "refuse", "allow"),
+            *((_EQUAL, request, "refuse", "") for request in _DEVICE_REQUESTS[:-1]),
+            (_EQUAL, _DEVICE_REQUESTS[-1], "refuse", "allow"),
+        ],
+        "fcntl": [
+            (_LOAD, _SECOND_ARGUMENT, "", ""),
+            *((_EQUAL, command, "refuse", "") for command in _OWNER_COMMANDS[:-1]),
+            (_EQUAL, _OWNER_COMMANDS[-1], "refuse", "allow"),
+        ],
+        "limits": [
+            (_LOAD, _FIRST_ARGUMENT, "", ""),
+            (_EQUAL, 0, "allow", ""),
+            (_EQUAL, pid, "allow", "refuse"),
         ],
         "signal": [(_LOAD, _FIRST_ARGUMENT, "", ""), (_EQUAL, pid, "allow", "refuse")],
+        "pair": [(_LOAD, _FIRST_ARGUMENT, "", ""), (_EQUAL, _UNIX, "allow", "no family")],
         "socket": [
             (_LOAD, _FIRST_ARGUMENT, "", ""),
-            *((_EQUAL, family, "allow", "") for family in FAMILIES[:-1]),
-            (_EQUAL, FAMILIES[-1], "allow", "no family"),
+            *((_EQUAL, family, "allow", "") for family in FAMILIES),
+            (_EQUAL, _NETLINK, "", "no family"),
+            (_LOAD, _THIRD_ARGUMENT, "", ""),
+            (_EQUAL, _ROUTES, "allow", "no family"),
         ],
     }
     ends = {

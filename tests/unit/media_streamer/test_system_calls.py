@@ -16,6 +16,16 @@ NEEDS_FILTER = pytest.mark.skipif(
 
 FILTER_ALONE = "libc.prctl(38, 1, 0, 0, 0); said = system_calls.refuse()"
 """Without Landlock, which old kernels lack and which would refuse some of it as well."""
+WITH_SIBLING = f"""
+reads, writes = os.pipe()
+sibling = os.fork()
+if not sibling:
+    os.close(writes)
+    os.read(reads, 1)
+    os._exit(0)
+{FILTER_ALONE}
+"""
+"""A process of the same user that ends, with status 0, once `writes` is closed."""
 
 
 def confined(code: str, how: str = "said = cage.enter(cage.Limits(), listens=True)") -> str:
@@ -86,6 +96,68 @@ tgkill = 234 if os.uname().machine == "x86_64" else 131
 print(call(tgkill, os.getppid(), os.getppid(), 0))
 """
     assert confined(code, FILTER_ALONE).split() == ["EPERM"] * 4 + ["own"] * 2 + ["EPERM"]
+
+
+@NEEDS_FILTER
+def test_no_descriptor_is_given_to_another_process() -> None:
+    """Its owner gets a signal of the sender's choice when there is something to read."""
+    code = """
+import fcntl, struct
+a, b = socket.socketpair()
+for change, number, value in (
+    (fcntl.fcntl, 8, sibling),
+    (fcntl.fcntl, 15, struct.pack("ii", 1, sibling)),
+    (fcntl.ioctl, 0x8901, struct.pack("i", sibling)),
+    (fcntl.ioctl, 0x8902, struct.pack("i", sibling)),
+    (fcntl.fcntl, 10, 9),
+):
+    try:
+        change(a, number, value)
+        print("done", number)
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+fcntl.fcntl(a, fcntl.F_SETFL, fcntl.fcntl(a, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+b.send(b"x")
+os.close(writes)
+print(os.waitpid(sibling, 0)[1])
+"""
+    assert confined(code, WITH_SIBLING).split() == ["EPERM"] * 5 + ["0"]
+
+
+@NEEDS_FILTER
+def test_limits_are_those_of_the_process_itself() -> None:
+    """One that is over its CPU time is killed."""
+    code = """
+import resource
+try:
+    print("done", resource.prlimit(sibling, resource.RLIMIT_CPU, (1, 1)))
+except OSError as error:
+    print(errno.errorcode[error.errno])
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+print(soft - resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE)[0])
+os.close(writes)
+print(os.waitpid(sibling, 0)[1])
+"""
+    assert confined(code, WITH_SIBLING).split() == ["EPERM", "1", "0"]
+
+
+@NEEDS_FILTER
+def test_netlink_is_of_routes_and_pairs_are_of_this_machine() -> None:
+    code = """
+def tried(make, *words):
+    try:
+        make(*words)
+        return "made"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+print(*(tried(socket.socket, 16, socket.SOCK_RAW, protocol) for protocol in range(32)))
+print(*(tried(socket.socketpair, family, socket.SOCK_STREAM) for family in range(1, 50)))
+socket.getaddrinfo("localhost", 80)
+"""
+    netlink, pairs = confined(code, FILTER_ALONE).splitlines()
+    assert netlink.split() == ["made"] + ["EAFNOSUPPORT"] * 31
+    assert pairs.split() == ["made"] + ["EAFNOSUPPORT"] * 48
 
 
 @NEEDS_FILTER
