@@ -15,7 +15,7 @@ Object = Mapping[str, Any]
 _VOLATILE = ("managedFields", "resourceVersion")
 _STATUS = {
     "Service": ("loadBalancer",),
-    "StatefulSet": ("observedGeneration", "updateRevision"),
+    "StatefulSet": ("updateRevision",),
     "PersistentVolumeClaim": ("phase", "capacity", "conditions"),
 }
 """What plans look at of the statuses of objects that are not ours."""

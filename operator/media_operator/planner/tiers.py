@@ -105,11 +105,14 @@ def _without_outdated(
     pods: list[PodObject], tier: TierObject, snapshot: Snapshot
 ) -> list[PodObject]:
     """The pods, those of no version that their StatefulSet is about to replace: so are those that
-    differ from it by nothing of ours, after `kubectl rollout restart`."""
+    differ from it by nothing of ours, after `kubectl rollout restart`.
+
+    A revision of before an edit that the controller has not seen yet (each scaling is one) still
+    tells which pods are older; of what is edited in the template of ours our annotation tells.
+    """
     owner = snapshot.children.get(("StatefulSet", tier.namespace, common.child_name(tier))) or {}
-    status = owner.get("status") or {}
-    revision = status.get("updateRevision")
-    if not revision or status.get("observedGeneration") != owner["metadata"].get("generation"):
+    revision = (owner.get("status") or {}).get("updateRevision")
+    if not revision:
         return pods
     return [pod if pod.revision in ("", revision) else replace(pod, template="") for pod in pods]
 

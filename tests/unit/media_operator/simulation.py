@@ -230,7 +230,10 @@ class Simulation:
         made = before["spec"].get("volumeClaimTemplates", []) if before.get("spec") else []
         if body["kind"] == "StatefulSet" and made:
             assert body["spec"].get("volumeClaimTemplates") == made, "the API server refuses that"
-        before |= {part: _as_stored(body[part]) for part in ("spec", "data") if part in body}
+        stored = {part: _as_stored(body[part]) for part in ("spec", "data") if part in body}
+        if stored.get("spec") != before.get("spec"):
+            before["metadata"]["generation"] += 1
+        before |= stored
 
     def settle(self, rounds: int = 12) -> int:
         """See, plan and write until nothing is left to do; the rounds it took."""

@@ -80,23 +80,27 @@ def test_a_restart_replaces_pods_that_are_as_the_spec_is(cluster: Simulation) ->
     cluster.create("Streamer", "pool", {"replicas": 2})
     cluster.settle()
     owner = cluster.objects["StatefulSet", "ns", "streamer-pool"]
-    generation = owner["metadata"].get("generation")
-    owner["status"] = {"updateRevision": "new", "observedGeneration": generation}
+
+    def observed() -> None:
+        """The controller has seen all edits of the StatefulSet."""
+        generation = owner["metadata"]["generation"]
+        owner["status"] = {"updateRevision": "new", "observedGeneration": generation}
 
     def replaced(**revisions: str) -> tuple[int, tuple[str, str]]:
         """Pods that the StatefulSet has then, and what the pool says."""
         for name, revision in revisions.items():
             body = cluster.objects["Pod", "ns", f"streamer-pool-{name[-1]}"]
             body["metadata"]["labels"]["controller-revision-hash"] = revision
-        for _ in range(2):
+        observed()
+        said = []
+        for _ in range(3):
             cluster.see()
             cluster.carry_out(cluster.plan())
-            owner = cluster.objects["StatefulSet", "ns", "streamer-pool"]
-            generation = owner["metadata"].get("generation")
-            owner["status"] = {"updateRevision": "new", "observedGeneration": generation}
+            replicas = owner["spec"]["replicas"]
+            said.append((replicas, cluster.condition("pool", "Ready", "Streamer")))
+        assert said == said[:1] * 3, "it changed before the controller had seen the first plan"
         cluster.run_stateful_sets()
-        replicas = cluster.objects["StatefulSet", "ns", "streamer-pool"]["spec"]["replicas"]
-        return replicas, cluster.condition("pool", "Ready", "Streamer")
+        return said[0]
 
     rolling = (3, ("False", "RollingOut"))
     assert replaced(pod0="old", pod1="old") == rolling
