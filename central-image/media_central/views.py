@@ -35,6 +35,7 @@ SECRET_FIELDS = frozenset({"cluster_key"})
 
 READY_AT_ONCE = 10
 READY_PAUSE_SECONDS = 0.005
+RESTART_PAUSE_SECONDS = 1.0
 """Streams are worked out before somebody asks for them, so many (2 ms), and again after a pause."""
 _HOST_NAME = re.compile(r"[a-z0-9._-]{1,253}", re.ASCII)
 
@@ -181,8 +182,19 @@ class Views:
     async def keep_ready(self, after_first: Callable[[], None] = lambda: None) -> None:
         """Works out streams a few at a time, until cancelled, so that the first list of 10,000 does
         not stop all else for two seconds. `after_first`: called once those that are there are."""
+        while True:
+            try:
+                await self._follow(after_first)
+            except Exception:
+                log.exception(
+                    "working out streams ahead failed and begins anew; until then, lists do it"
+                )
+            await asyncio.sleep(RESTART_PAUSE_SECONDS)
+
+    async def _follow(self, after_first: Callable[[], None]) -> None:
         with self._store.watch() as watch:
-            await self._get_ready([record.key for record in self._store.all(Kind.STREAM)])
+            present = (record.key for record in self._store.all(Kind.STREAM))
+            await self._get_ready([*self._streams, *present])
             after_first()
             while True:
                 changed = await watch.next()
@@ -192,7 +204,10 @@ class Views:
         due = 0
         for key in streams:
             record, known = self._store.get(Kind.STREAM, key), self._streams.get(key)
-            if record is None or (known is not None and known.version == record.version):
+            if record is None:
+                self._streams.pop(key, None)
+                continue
+            if known is not None and known.version == record.version:
                 continue
             try:
                 self._known(record)
@@ -206,7 +221,8 @@ class Views:
                 await asyncio.sleep(READY_PAUSE_SECONDS)
 
     def forget(self, kind: Kind, live: int) -> None:
-        """Deleted resources leave entries: drop all when they outnumber the living."""
+        """Deleted resources leave entries where `keep_ready` was not there: drop all when they
+        outnumber the living."""
         memory = self._memory[kind]
         if len(memory) > 2 * live + 100:
             memory.clear()

@@ -140,3 +140,43 @@ async def test_streams_are_worked_out_before_somebody_asks(worked_out, monkeypat
     assert longest == views_module.READY_AT_ONCE, "others come to their turn in between"
     assert views.effectives([store.get(Kind.STREAM, "s3")])[0]["title"] == "Changed"
     assert len(worked_out) == 27
+
+
+async def test_streams_that_are_deleted_are_forgotten_one_by_one(worked_out):
+    store = Store(*(stream(f"s{n}") for n in range(200)))
+    views = Views(store, fleet=None)
+
+    async def forgotten():
+        return views._streams.keys() == {"s0"}
+
+    first = asyncio.Event()
+    task = asyncio.create_task(views.keep_ready(first.set))
+    await asyncio.wait_for(first.wait(), 10)
+    for n in range(1, 200):
+        store.remove(Kind.STREAM, f"s{n}")
+    await until(forgotten, "those that are gone are forgotten")
+    task.cancel()
+    views.forget(Kind.STREAM, 1)
+    views.effectives(store.all(Kind.STREAM))
+    assert len(worked_out) == 200, "no request works out again what lives"
+
+
+async def test_working_out_ahead_begins_anew_when_it_fails(worked_out, monkeypatch, caplog):
+    monkeypatch.setattr(views_module, "RESTART_PAUSE_SECONDS", 0.0)
+    store = Store(stream("a"), stream("gone"))
+    views = Views(store, fleet=None)
+    again = asyncio.Event()
+
+    def after_first():
+        if "begins anew" in caplog.text:
+            return again.set()
+        store.remove(Kind.STREAM, "gone")
+        raise RuntimeError("broken")
+
+    task = asyncio.create_task(views.keep_ready(after_first))
+    await asyncio.wait_for(again.wait(), 10)
+    task.cancel()
+    assert "RuntimeError: broken" in caplog.text
+    assert views._streams.keys() == {"a"}
+    assert worked_out == ["a", "gone"]
+    assert len(store._watches) == 1, "that of the first try is closed"
