@@ -100,7 +100,7 @@ class _Stream:
     seen: dict[int, int] = field(default_factory=dict)
     """Size on the disk when it was copied."""
     is_listed: bool = False
-    measured: Measured = field(default_factory=lambda: Measured(times_of_index))
+    measured: Measured = field(default_factory=lambda: Measured(times_of_index, index_path))
     figures: CopyFigures = field(default_factory=CopyFigures)
 
 

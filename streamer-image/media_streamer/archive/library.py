@@ -29,6 +29,7 @@ from media_streamer.archive.container import (
     single_init,
 )
 from media_streamer.archive.copied import Copied
+from media_streamer.archive.month_times import FileTimes, Months
 from media_streamer.archive.patience import Patience
 from media_streamer.archive.places import (
     HOUR_MS,
@@ -72,14 +73,6 @@ class FileContent(NamedTuple):
     """When it was written to last."""
     copied: Copied | None = None
     """Where its media is, if not on a disk."""
-
-
-class FileTimes(NamedTuple):
-    """When there is something of a file."""
-
-    ranges: list[Range]
-    size: int
-    changed_ns: int
 
 
 class Entry(NamedTuple):
@@ -130,8 +123,11 @@ class Library:
         self._keep(content)
         return content
 
-    def times(self, file: RecordedFile, place: Place | None = None) -> list[Range] | None:
-        """When there is something of a file; None as for `content`."""
+    def times(
+        self, file: RecordedFile, place: Place | None = None, months: Months | None = None
+    ) -> list[Range] | None:
+        """When there is something of a file; None as for `content`. `months`: what is kept of a
+        file that was never looked at."""
         bucket = place.bucket if place is not None else ""
         now = _state(file, bucket)
         if now is None:
@@ -141,7 +137,13 @@ class Library:
             if kept is not None and kept[1:] == (now.st_size, now.st_mtime_ns):
                 self._times.move_to_end(file.path)
                 return kept.ranges
-        ranges = times_by_index(file, 0 if bucket else now.st_size)
+        put_down = None
+        if months is not None and kept is None:  # else it grows
+            put_down = months.times(file.start_ms, file.path, now)
+        if put_down is not None:
+            ranges: list[Range] | None = put_down.ranges
+        else:
+            ranges = times_by_index(file, 0 if bucket else now.st_size)
         if ranges is None:
             content = self.content(file, place)
             if content is None:
@@ -291,7 +293,8 @@ class Library:
         def of_disk(times: Iterator[list[Range]]) -> list[Range]:
             return merge(chain.from_iterable(times))
 
-        return merge(chain(*self._of_disks(where, from_ms, to_ms, self.times, of_disk)))
+        read = partial(self.times, months=Months())
+        return merge(chain(*self._of_disks(where, from_ms, to_ms, read, of_disk)))
 
     def init(self, where: Where, track: str, start_ms: int) -> bytes | None:
         """The initialisation section of a track in the file that began at that very time."""

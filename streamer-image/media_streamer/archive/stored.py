@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from media_streamer.archive.month_times import month_of, remove_if_alone
 from media_streamer.archive.places import index_path
 
 OVERHANG_MS = 60_000
@@ -25,6 +26,8 @@ def remove(path: Path, folder: Path) -> None:
         if parent == folder:
             break
         try:
+            if parent == month_of(path):
+                remove_if_alone(parent)
             parent.rmdir()
         except OSError:
             break
