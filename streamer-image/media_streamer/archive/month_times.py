@@ -26,6 +26,7 @@ from media_streamer.archive.ranges import Range
 FILE_NAME = "times.bin"
 MAX_BYTES = 16 * 1024 * 1024
 """Of such a file: a month of files of a minute has 2 MB."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAGIC = b"dvrtime1"
 _HEADER = struct.Struct(">8sI")
 _FILE = struct.Struct(">QQQI")
@@ -81,7 +82,10 @@ def write_month(month: Path, times: Mapping[int, FileTimes]) -> None:
         return
     made = month / f"{FILE_NAME}.new"
     try:
-        made.write_bytes(_HEADER.pack(_MAGIC, zlib.crc32(body)) + body)
+        made.unlink(missing_ok=True)
+        # No link is followed: who records there may be somebody else than who writes this.
+        with open(os.open(made, _NEW, 0o644), "wb") as file:
+            file.write(_HEADER.pack(_MAGIC, zlib.crc32(body)) + body)
         made.rename(month / FILE_NAME)
     except OSError:
         with contextlib.suppress(OSError):

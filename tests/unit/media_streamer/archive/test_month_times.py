@@ -156,3 +156,13 @@ def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
     write_month(tmp_path, {1: FileTimes([Range(1, 2)], 3, 4)})
     assert read_month(tmp_path) == {}
     assert [one.name for one in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of somebody else")
+    (tmp_path / "month").mkdir()
+    (tmp_path / "month" / f"{FILE_NAME}.new").symlink_to(tmp_path / "secret")
+    times = {1: FileTimes([Range(1, 2)], 10, 20)}
+    write_month(tmp_path / "month", times)
+    assert read_month(tmp_path / "month") == times
+    assert (tmp_path / "secret").read_text() == "of somebody else"
