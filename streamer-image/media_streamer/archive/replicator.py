@@ -11,7 +11,7 @@ Recording and live know nothing of all this.
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -39,6 +39,8 @@ MAX_PART_BYTES = 512 * 1024 * 1024
 """One segment may be larger than what is asked for, but not than this."""
 MAX_LIST_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 256 * 1024
+SLOW_SECONDS, SLOW_RATE = 30.0, 4096
+"""Who sends fewer bytes a second after so long holds up all other streams: it is let go."""
 LOOK_SECONDS = 3.0
 MAX_LOOK_SECONDS = 60.0
 LOOK_SHARE = 50
@@ -204,7 +206,7 @@ class Replicator(Background):
         with _Answer(self, source, f"recording_status.json?{asked}") as answer:
             if answer.body is None:
                 raise HttpError("nothing is recorded there: the stream has no archive (dvr)")
-            while data := answer.body.read(PIECE_BYTES):
+            for data in answer.pieces():
                 text += data
                 if len(text) > MAX_LIST_BYTES:
                     raise HttpError("the other server lists too much")
@@ -213,7 +215,7 @@ class Replicator(Background):
                 Range(int(one["from"]) * 1000, (int(one["from"]) + int(one["duration"])) * 1000)
                 for one in json.loads(text)[0]["ranges"]
             ]
-        except (ValueError, TypeError, LookupError, RecursionError):
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
             raise HttpError("the other server does not say what it has recorded") from None
         return merge((one for one in found if one.from_ms < one.to_ms), 0)
 
@@ -256,7 +258,7 @@ class Replicator(Background):
                 return False
             began, got = time.monotonic(), 0
             with part.open("wb") as out:
-                while data := answer.body.read(PIECE_BYTES):
+                for data in answer.pieces():
                     out.write(data)
                     got += len(data)
                     if got > MAX_PART_BYTES:
@@ -301,6 +303,16 @@ class _Answer:
             if self._refused != NOT_FOUND:
                 raise
         return self
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it comes. Raises HttpError."""
+        began, got = time.monotonic(), 0
+        while self.body is not None and (data := self.body.read(PIECE_BYTES)):
+            yield data
+            got += len(data)
+            took = time.monotonic() - began
+            if took > SLOW_SECONDS and got < SLOW_RATE * took:
+                raise HttpError(f"the other server sends less than {SLOW_RATE} bytes a second")
 
     def __exit__(self, *_: object) -> None:
         if self.body is not None:

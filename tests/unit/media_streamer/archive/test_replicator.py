@@ -39,6 +39,9 @@ class Other:
     port: int = 0
     status: int = 200
     is_cut_off: bool = False
+    is_slow: bool = False
+    lie: str = ""
+    """What it says to have recorded."""
     asked: list[str] = field(default_factory=list)
 
     def answer(self, target: str) -> tuple[int, bytes]:
@@ -48,6 +51,8 @@ class Other:
         library = Library()
         if self.status != 200:
             return self.status, b""
+        if self.lie and url.path == "/far/recording_status.json":
+            return 200, self.lie.encode()
         if url.path == "/far/recording_status.json":
             told = [one.as_json() for one in library.ranges(self.folder)]
             return 200, json.dumps([{"stream": "far", "ranges": told}]).encode()
@@ -73,7 +78,14 @@ def other(record: Callable[..., Recording]) -> Iterator[Other]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            cut = one.is_cut_off and "replica.mp4" in self.path
+            media = "replica.mp4" in self.path
+            while one.is_slow and media:
+                try:
+                    self.wfile.write(body[:1])
+                except OSError:
+                    return
+                time.sleep(0.02)
+            cut = one.is_cut_off and media
             self.wfile.write(body[:-1] if cut else body)
 
         def log_message(self, *_: object) -> None:
@@ -180,6 +192,32 @@ def test_what_goes_wrong_is_said_and_tried_again(
     other.is_cut_off = False
     until(one, lambda figures: figures.segments == SEGMENTS - 3 and not figures.error)
     assert numbers(ours.places) == list(range(SEGMENTS))
+
+
+LIES = [
+    "{", "[]", "[[]]", '[{"ranges": 7}]', '[{"ranges": [{"from": 1}]}]', "[" * 100_000,
+    '[{"ranges": [{"from": 1e400, "duration": 1}]}]', '[{"ranges": [{"from": {}, "duration": 1}]}]',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_is_no_list_is_said(lie: str, other: Other, begin: Callable[..., Replicator]) -> None:
+    other.lie = lie
+    one = begin()
+    until(one, lambda figures: "does not say what it has recorded" in figures.error)
+    other.lie = ""
+    until(one, lambda figures: figures.segments == SEGMENTS - 3 and not figures.error)
+
+
+def test_who_sends_a_byte_now_and_then_does_not_hold_up_others(
+    other: Other, begin: Callable[..., Replicator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicator, "SLOW_SECONDS", 0.1)
+    other.is_slow = True
+    one = begin()
+    until(one, lambda figures: "sends less than 4096 bytes a second" in figures.error)
+    other.is_slow = False
+    until(one, lambda figures: figures.segments == SEGMENTS - 3 and not figures.error)
 
 
 def test_what_was_deleted_here_is_not_asked_for(
