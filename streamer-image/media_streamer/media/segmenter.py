@@ -13,17 +13,15 @@ TOLERANCE = 0.02
 time stamps in ms give 4.999 s instead of 5 s, and the next key frame would be far."""
 
 MIN_FORCED_GAP_MS = 20_000
-FIRST_TICKS = 900 * TICKS_PER_MS
-"""The first segment ends at the first key frame after this, so that a stream on demand can be
-played after about a second, whatever its segment duration."""
-START_DIVISOR = 2
-"""Of a stream that always runs the first segments have half of the target at least, ..."""
-START_FIRST_MS = 4000
-"""... but the very first one this: who comes is answered before `presentation.index.START_SECONDS`
-are over, whatever the segment duration."""
+FIRST_MS = 900
+FIRST_TICKS = FIRST_MS * TICKS_PER_MS
+"""The first segment ends at the first key frame after this, so that a fresh stream can be played
+after about a second, whatever its segment duration."""
+START_DIVISOR = 3
+"""Of a stream that always runs the next segments have a third of the target at least, ..."""
 START_TARGETS = 1.5
-"""They are short for so long: players of whole segments need that much before they can go on
-without a stop (`presentation.index.SMOOTH_TARGETS`), and it is there sooner in short segments."""
+"""... for so long: players of whole segments need that much before they can go on without a stop
+(`presentation.index.SMOOTH_TARGETS`), and it is there sooner in short segments."""
 
 WAIT_TICKS = 2000 * TICKS_PER_MS
 """Who comes in the midst of a segment may wait so long for its end. There is a key frame within
@@ -39,8 +37,8 @@ class SegmentPlanner:
     """Decides at each boundary whether a segment starts there; pure."""
 
     def __init__(self, duration_ms: int, next_msn: int, *, lasting: bool = False) -> None:
-        """`lasting`: the stream always runs, so it begins with some short segments; else with one,
-        as short as can be, for who waits for it."""
+        """`lasting`: the stream always runs, so behind the first segment there are more short ones;
+        else the first one is for who waits for it."""
         self._lasting = lasting
         self._is_first = True
         self._short_until: int | None = None
@@ -76,9 +74,7 @@ class SegmentPlanner:
         least = self._target
         if self._lasting and start < short_until:
             least /= START_DIVISOR
-        if self._is_first:
-            least = min(least, START_FIRST_MS * TICKS_PER_MS if self._lasting else FIRST_TICKS)
-        return least
+        return min(least, FIRST_TICKS) if self._is_first else least
 
     def stop(self) -> None:
         """The running segment ends here; the next boundary starts another."""
@@ -95,8 +91,8 @@ def ends_late(dts: int, begin: int, duration_ms: int) -> bool:
 def first_msn(duration_ms: int, now_ms: float | None = None) -> int:
     """Media sequence number to start with: a restarted worker goes on above its predecessor.
 
-    Segments are no shorter than that, but for the very first of a stream on demand, so the count of
-    half targets (of the least there are) since the epoch grows faster than the numbers do.
+    Segments are no shorter than what is counted since the epoch, so that grows faster than the
+    numbers do.
     """
     now = time.time() * 1000 if now_ms is None else now_ms
-    return int(now // min(max(duration_ms, 1) / START_DIVISOR, START_FIRST_MS))
+    return int(now // min(max(duration_ms, 1) / START_DIVISOR, FIRST_MS))

@@ -152,19 +152,27 @@ class SegmentIndex(ABC):
         if self._began_at is None:
             self._began_at = now
         left = min(self._began_at + HOLD_SECONDS, since + self.start_seconds) - now
-        # Media comes as fast as it plays: what takes longer is not waited for in vain.
-        if missing > left:
+        if missing > left and not self._begins_shortly(left):
             return
         await self._wait(lambda: not self._missing_seconds() or self.outage.lasting, left)
         if not self.is_ready():  # it began anew, or broke off
             raise not_running(self.outage)
 
+    def _begins_shortly(self, seconds: float) -> bool:
+        """Whether so many seconds bring more than what is listed: media comes as fast as it plays,
+        and is cut short at the start alone (`media.segmenter`)."""
+        target = self._longest_target()
+        return self.seconds < 0.9 * target and target < 3 * seconds
+
     def _missing_seconds(self) -> float:
         """What is listed is that much too short to last until more is; 0: it lasts."""
         if self.carries_nothing or (self.tracks and not self.grows):
             return 0.0
+        return max(0.0, SMOOTH_TARGETS * self._longest_target() - self.seconds)
+
+    def _longest_target(self) -> int:
         targets = (track.target_seconds(self.timing) for track in self.tracks.values())
-        return max(0.0, SMOOTH_TARGETS * max(targets, default=1) - self.seconds)
+        return max(targets, default=1)
 
     async def wait_for(self, track: TrackIndex, msn: int, part: int | None) -> None:
         """Block until the track has segment `msn`, or part `part` of it.

@@ -253,6 +253,14 @@ async def test_what_comes_too_late_is_not_waited_for(make_index: Make) -> None:
     tell(index, init("v1"), lasting(1, 4.0, target_ms=30_000))
     await index.wait_smooth(time.monotonic())  # 41 s are missing
     index = make_index("ts")
+    tell(index, init("v1"), lasting(1, 20.0, target_ms=20_000))
+    await index.wait_smooth(time.monotonic())  # the next one is 20 s away
+    index = make_index("ts")
+    tell(index, init("v1"), lasting(1, 1.0, target_ms=20_000))
+    waiting = asyncio.create_task(index.wait_smooth(time.monotonic()))
+    assert not await soon(waiting), "the next ones come in thirds"
+    waiting.cancel()
+    index = make_index("ts")
     tell(index, init("v1"), lasting(1, 5.0))
     await index.wait_smooth(time.monotonic() - index.start_seconds + 1)  # it has waited long enough
 
