@@ -35,8 +35,8 @@ SECRET_FIELDS = frozenset({"cluster_key"})
 
 READY_AT_ONCE = 10
 READY_PAUSE_SECONDS = 0.005
-RESTART_PAUSE_SECONDS = 1.0
 """Streams are worked out before somebody asks for them, so many (2 ms), and again after a pause."""
+RESTART_PAUSE_SECONDS = 1.0
 _HOST_NAME = re.compile(r"[a-z0-9._-]{1,253}", re.ASCII)
 
 

@@ -147,19 +147,24 @@ def test_image_that_cannot_be_pulled_leaves_the_old_pods(
         check(audience, record_property)
 
 
+def restart(installation: Installation) -> None:
+    """`kubectl rollout restart` of the pool, until all of its pods are others."""
+    before = uids(installation)
+    installation.kubectl("rollout", "restart", "statefulset/streamer-roll")
+    wait_until(
+        lambda: installation.condition("streamer", "roll").get("reason") == "RollingOut",
+        "the operator sees the restart",
+        60,
+    )
+    wait_replaced(installation, before)
+
+
 @pytest.mark.long
 def test_rollout_restart_under_viewers(
     installation: Installation, pool: str, record_property: pytest.RecordProperty
 ) -> None:
-    before = uids(installation)
     with watched(pool, STREAMS) as audience:
-        installation.kubectl("rollout", "restart", "statefulset/streamer-roll")
-        wait_until(
-            lambda: installation.condition("streamer", "roll").get("reason") == "RollingOut",
-            "the operator sees the restart",
-            60,
-        )
-        wait_replaced(installation, before)
+        restart(installation)
         check(audience, record_property)
 
 
@@ -182,15 +187,8 @@ def test_addresses_of_a_node_port_stay_in_a_rollout(
     )
     hls, rtmp = told()["hls"], urllib.parse.urlsplit(told()["rtmp"])
     base = hls.removesuffix(f"/{STREAMS[0]}/index.m3u8")
-    before = uids(installation)
     with watched(base, STREAMS, rtmp.port or 0) as audience:
-        installation.kubectl("rollout", "restart", "statefulset/streamer-roll")
-        wait_until(
-            lambda: installation.condition("streamer", "roll").get("reason") == "RollingOut",
-            "the operator sees the restart",
-            60,
-        )
-        wait_replaced(installation, before)
+        restart(installation)
         check(audience, record_property)
     assert urllib.parse.urlsplit(told()["hls"]).port == urllib.parse.urlsplit(hls).port
     installation.wait_playing(hls)
