@@ -20,7 +20,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from media_rest.guessing import caller_key
 
@@ -207,9 +207,24 @@ class DoorServer:
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return
         sock = _Counted.of(plain, lambda: self._keeper.leave(address))
+        if self._tls is None:
+            self._begin(sock)
+            return
         task = self._loop.create_task(self._serve(sock))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _begin(self, sock: socket.socket) -> None:
+        """Serve a connection without TLS: as `connect_accepted_socket` does, which waits for two
+        turns of the loop more, and those of a busy worker are long."""
+        loop: Any = self._loop
+        try:
+            transport = loop._make_socket_transport(sock, self._factory())
+        except BaseException:
+            sock.close()
+            raise
+        # It begins with the callbacks of this loop that follow; who connects has said something.
+        loop.call_soon(_read, transport)
 
     async def _serve(self, sock: socket.socket) -> None:
         try:
@@ -226,6 +241,12 @@ class DoorServer:
         except BaseException:
             sock.close()
             raise
+
+
+def _read(transport: Any) -> None:
+    """Read what has come, if anything has."""
+    if transport.is_reading():
+        transport._read_ready()
 
 
 def is_loopback(address: str) -> bool:

@@ -11,10 +11,12 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.test_utils import TestClient, TestServer
 from media_rest.credentials import basic_header
 from media_streamer.api.server import make_app
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.api_calls import Call
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
@@ -59,6 +61,15 @@ class Front:
             return await forward(request, ip)
 
         proxy.forward = noted  # type: ignore[method-assign]
+        begin = proxy.calls.begin
+
+        def begun(request: RawRequestMessage, *arguments: Any, **more: Any) -> Call | None:
+            call = begin(request, *arguments, **more)
+            if call is not None:
+                self.forwarded.append((request.method, request.path))
+            return call
+
+        proxy.calls.begin = begun  # type: ignore[method-assign]
         server = HttpApp(Egress(Hub(self._runtime)), proxy).server(api=True)
         listening = await loop.create_server(server, "127.0.0.1", 0)
         self.port = listening.sockets[0].getsockname()[1]

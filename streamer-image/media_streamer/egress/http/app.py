@@ -11,17 +11,26 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from media_web.documentation import find_page
 
 from media_streamer.egress.access import AccessDenied, AtNeighbour, PassOn
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.api_calls import Asker, Call
 from media_streamer.egress.http.disk_files import DiskResponse
 from media_streamer.egress.http.gathered import QuickResponse
 from media_streamer.egress.http.mount import mounted_routes
 from media_streamer.egress.http.prepared import Prepared, Ready
 from media_streamer.egress.http.proxy import ApiProxy, is_api_path
 from media_streamer.egress.http.recent import Recent
-from media_streamer.egress.http.request import IP, MediaRequest, peer_ip, preflight, refuse
+from media_streamer.egress.http.request import (
+    IP,
+    MediaRequest,
+    peer_ip,
+    plain_ip,
+    preflight,
+    refuse,
+)
 from media_streamer.egress.http.routes import (
     READS,
     BadPath,
@@ -85,7 +94,16 @@ class HttpApp:
             )
 
         quick = None if neighbour else self._egress.quick.find
-        return http_server(handle, self._egress.access_log, quick)
+        pass_on = self._pass_on if api and not neighbour else None
+        return http_server(handle, self._egress.access_log, quick, pass_on)
+
+    def _pass_on(self, request: RawRequestMessage, client: Asker) -> Call | None:
+        """Ask the API without a handler."""
+        if client.transport is None:
+            return None
+        peer = plain_ip(client.transport.get_extra_info("peername"))
+        ip = self._egress.proxies.client(peer, request.headers)
+        return self._proxy.calls.begin(request, client, ip=ip, peer=peer)
 
     async def _handle(self, request: web.BaseRequest, api: bool, ip: str) -> web.StreamResponse:
         request[IP] = ip

@@ -10,6 +10,9 @@ two kinds:
   looked for again when its moment has come; a handler takes over when it does not come, or when the
   client says more meanwhile.
 
+A request may also be passed on without a task (`PassOn`): what comes back is written by the
+callback that reads it, and what the client says meanwhile waits.
+
 Only while nothing else is under way: no request waits or runs, no part of one has been read, the
 client takes what it is sent, and nobody has to see each request. An answer of the second kind may
 take its time: it ends before the next request is read, and closing waits for it. Handlers have
@@ -24,7 +27,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
+from media_streamer.egress.http.api_calls import Asker, Call, End
 from media_streamer.egress.http.sending import FileMessage, Sending, plain_socket, send_at_once
 
 KEEP_ALIVE_SECONDS = 30.0
@@ -52,9 +57,15 @@ Quick = Callable[[bytes, asyncio.Transport], Known]
 """The answer to a request, which may be no whole one, of the client behind a transport; None: it
 has to be worked out."""
 
+PassOn = Callable[[RawRequestMessage, Asker], Call | None]
+"""Begins to pass a request of the API on for a connection, which is told of its end; None: a
+handler must."""
+
 MAX_REPEATS = 2
 """Of one connection: players ask for playlists of picture and sound in turns."""
 
+_PASSED_ON = (b"GET /streamer/api/", b"GET /flussonic/api/", b"GET /ui/")
+_NOT_PASSED_ON = b"GET /ui/static/"
 _BODY = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
 
 
@@ -63,11 +74,15 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         "_asked",
+        "_behind",
         "_blocked",
+        "_call",
         "_give_up",
         "_later",
         "_may_repeat",
         "_over",
+        "_pass_on",
+        "_passed_on",
         "_quick",
         "_repeats",
         "_sending",
@@ -80,11 +95,19 @@ class Connection(web.RequestHandler):
         manager: web.Server,
         may_repeat: Callable[[], bool],
         quick: Quick | None = None,
+        pass_on: PassOn | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(manager, **settings)
         self._may_repeat = may_repeat
         self._quick = quick
+        self._pass_on = pass_on
+        self._call: Call | None = None
+        """The request that is passed on."""
+        self._passed_on: tuple[Any, Any] | None = None
+        """That request and its body, as aiohttp has them."""
+        self._behind: list[bytes] = []
+        """What the client has said since."""
         self._whole = True
         """All that came were whole requests without a body, each read at once."""
         self._asked = b""
@@ -120,17 +143,81 @@ class Connection(web.RequestHandler):
         self._socket = plain_socket(transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._call is not None:
+            self._wait_behind(data)
+            return
         if self._blocked:
             self._hand_over()  # and what follows it
         self._asked = b""
         if self._whole:
-            idle = self._waiter is not None and not self._waiter.done()
+            idle = self._is_idle
             if idle and self._answers(data):
                 return
             self._whole = _is_whole(data)
             if self._whole and idle:
                 self._asked = data
+                if data.startswith(_PASSED_ON) and not data.startswith(_NOT_PASSED_ON):
+                    self._pass_or_take(data)
+                    return
         super().data_received(data)
+
+    @property
+    def _is_idle(self) -> bool:
+        """No request waits or runs."""
+        if self._waiter is not None:
+            return not self._waiter.done()
+        # What reads requests has not begun yet, and finds what is there when it does.
+        return not self._request_count and self._task_handler is not None
+
+    def _pass_or_take(self, data: bytes) -> None:
+        """Pass a whole request on, or have it handled."""
+        waiter = self._waiter
+        self._waiter = None  # so the reading alone wakes no handler
+        super().data_received(data)
+        self._waiter = waiter
+        if not self._passes_on() and waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _passes_on(self) -> bool:
+        if self._pass_on is None or len(self._messages) != 1 or self._upgraded:
+            return False
+        message, _ = self._messages[0]
+        if not isinstance(message, RawRequestMessage) or self._open_transport() is None:
+            return False
+        self._call = self._pass_on(message, self)
+        if self._call is None:
+            return False
+        self._passed_on = self._messages.popleft()
+        return True
+
+    def _wait_behind(self, data: bytes) -> None:
+        if not self._behind and self.transport is not None:
+            self.transport.pause_reading()
+        self._behind.append(data)
+
+    def called(self, end: End) -> None:
+        """What was passed on is over."""
+        passed_on, self._call, self._passed_on = self._passed_on, None, None
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if end is End.CUT:
+            transport.abort()
+            return
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+        if end is End.UNHEARD and passed_on is not None:
+            self._messages.append(passed_on)
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+        elif self._parser is not None:
+            self._parser.message_consumed()
+        self._is_over()
+        if end is End.CLOSE:
+            super().force_close()
+        elif self._behind:
+            behind, self._behind = self._behind, []
+            transport.resume_reading()
+            self.data_received(b"".join(behind))
 
     def _answers(self, request: bytes) -> bool:
         """Whether the answer is known, and is on its way then."""
@@ -222,6 +309,8 @@ class Connection(web.RequestHandler):
             self._give_up = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self._call is not None:
+            self._call.cancel()
         self._blocked = b""
         self._wait_no_more()
         super().connection_lost(exc)
@@ -259,6 +348,10 @@ class Connection(web.RequestHandler):
     def _sent(self) -> None:
         self._sending = None
         self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+        self._is_over()
+
+    def _is_over(self) -> None:
+        """What was under way without a task is."""
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
         if self._close:
@@ -268,12 +361,14 @@ class Connection(web.RequestHandler):
         super().resume_writing()
         if self._sending is not None:
             self._sending.go_on()
+        if self._call is not None:
+            self._call.go_on()
 
     def close(self) -> None:
         """Close once the answer under way is sent."""
         if self._blocked:
             self._hand_over()
-        if self._sending is None:
+        if self._sending is None and self._call is None:
             super().close()
         else:
             self._close = True
@@ -282,6 +377,8 @@ class Connection(web.RequestHandler):
         """Close now."""
         if self._sending is not None:
             self._sending.cancel()
+        if self._call is not None:
+            self._call.cancel()
         super().force_close()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
@@ -289,7 +386,7 @@ class Connection(web.RequestHandler):
         if self._blocked:
             self._hand_over()
             await asyncio.sleep(0)  # the handler begins
-        if self._sending is not None:
+        if self._sending is not None or self._call is not None:
             over = asyncio.shield(self._end_of_sending())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
@@ -297,7 +394,7 @@ class Connection(web.RequestHandler):
         await super().shutdown(timeout)
 
     def _process_keepalive(self) -> None:
-        if self._sending is not None or self._blocked:
+        if self._sending is not None or self._call is not None or self._blocked:
             self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
         super()._process_keepalive()
 

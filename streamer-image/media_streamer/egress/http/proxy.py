@@ -1,7 +1,6 @@
 """The way from a public port to the supervisor's API and UI on a Unix socket.
 
-Bodies are streamed both ways. The client's address goes along in headers that a client cannot
-forge: its own ones of these names are thrown away.
+Bodies are streamed both ways. What is simple needs no task (`api_calls`).
 
 Invariants: the supervisor hears of a request when its head is there, so who must log in first is
 told so whether or not he sends a body; an address has a part of the connections only, and nobody
@@ -9,59 +8,31 @@ holds one by not reading.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from media_process.seldom import Seldom
-from media_rest.guessing import caller_key
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from media_streamer import budgets
 from media_streamer.egress.access import AccessDenied
-from media_streamer.egress.http.request import peer_ip, plain_text
-from media_streamer.forwarded import CLIENT, RELAYED, names_others
+from media_streamer.egress.http.api_calls import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    ApiCalls,
+)
+from media_streamer.egress.http.hops import end_to_end, request_headers
+from media_streamer.egress.http.places import Places
+from media_streamer.egress.http.request import peer_ip
 
 log = logging.getLogger(__name__)
 
 API_PREFIXES = ("/streamer/api/", "/flussonic/api/", "/ui/")
 API_PATHS = frozenset({"/", "/ui", "/streamer/api", "/flussonic/api"})
 MAX_CONNECTIONS = 256
-CONNECT_TIMEOUT_SECONDS = 5.0
-READ_TIMEOUT_SECONDS = 120.0
-"""Longest pause in an answer of the API; its own work has shorter time-outs."""
-WAIT_TIMEOUT_SECONDS = 30.0
-"""Longest wait of a request for its turn."""
-
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-    }
-)
-"""RFC 9110, 7.6.1: not passed on by an intermediary."""
-_OURS = frozenset(
-    {
-        "forwarded",
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-signature",
-        CLIENT.lower(),
-        RELAYED.lower(),
-    }
-)
 
 
 def is_api_path(path: str) -> bool:
@@ -77,38 +48,6 @@ class _Body(aiohttp.payload.AsyncIterablePayload):
     ) -> None:
         writer.send_headers()
         await super().write_with_length(writer, content_length)
-
-
-class _Places:
-    """Who may ask now: `each` of an address, the others wait."""
-
-    def __init__(self, each: int) -> None:
-        self._each = each
-        self._taken: dict[str, int] = {}
-        """Those who ask, and who wait, by address."""
-        self._gates: dict[str, asyncio.Semaphore] = {}
-
-    @contextlib.asynccontextmanager
-    async def one(self, ip: str) -> AsyncIterator[None]:
-        """Raises AccessDenied(503) if none becomes free."""
-        who = caller_key(ip)
-        gate = self._gates.setdefault(who, asyncio.Semaphore(self._each))
-        self._taken[who] = self._taken.get(who, 0) + 1
-        try:
-            try:
-                async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
-                    await gate.acquire()
-            except TimeoutError:
-                title = "Your address asks too much at a time; try again"
-                raise AccessDenied(503, "busy", title) from None
-            try:
-                yield
-            finally:
-                gate.release()
-        finally:
-            self._taken[who] -= 1
-            if not self._taken[who]:
-                del self._taken[who], self._gates[who]
 
 
 class ApiProxy:
@@ -134,8 +73,9 @@ class ApiProxy:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        self._places = _Places(each or budgets.WORKER_CONNECTIONS)
+        self._places = Places(each or budgets.WORKER_CONNECTIONS)
         self._complaints = Seldom()
+        self.calls = ApiCalls(api_socket, self._places, unread_seconds)
 
     async def forward(self, request: web.BaseRequest, ip: str) -> web.StreamResponse:
         """Answer with what the supervisor answers; raises AccessDenied(503) if it does not.
@@ -149,7 +89,9 @@ class ApiProxy:
                     request.method,
                     # The authority is of no use on a Unix socket; Host goes along as a header.
                     URL(f"http://supervisor{request.raw_path}", encoded=True),
-                    headers=_request_headers(request, ip),
+                    headers=request_headers(
+                        request.headers, ip=ip, peer=peer_ip(request), secure=request.secure
+                    ),
                     data=_Body(request.content.iter_any()) if request.body_exists else None,
                     allow_redirects=False,
                     skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -163,26 +105,8 @@ class ApiProxy:
             raise AccessDenied(503, "unavailable", title) from error
 
     async def close(self) -> None:
+        await self.calls.close()
         await self._session.close()
-
-
-def _request_headers(request: web.BaseRequest, ip: str) -> CIMultiDict[str]:
-    headers = _end_to_end(request.headers)
-    for name in _OURS:
-        headers.popall(name, None)
-    headers["X-Forwarded-For"] = headers[CLIENT] = ip
-    if ip == peer_ip(request) and names_others(request.headers):
-        headers[RELAYED] = "1"
-    headers["X-Forwarded-Proto"] = "https" if request.secure else "http"
-    return headers
-
-
-def _end_to_end(source: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    headers = CIMultiDict((name, plain_text(value)) for name, value in source.items())
-    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
-    for name in _HOP_BY_HOP | named:
-        headers.popall(name, None)
-    return headers
 
 
 async def _pass_back(
@@ -192,7 +116,7 @@ async def _pass_back(
     complaints: Seldom,
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, reason=answer.reason)
-    response.headers.update(_end_to_end(answer.headers))
+    response.headers.update(end_to_end(answer.headers))
     if answer.status == 401 or not request.content.at_eof():
         # Who must log in first, or sent what nobody reads, gets nothing more on this connection.
         response.force_close()

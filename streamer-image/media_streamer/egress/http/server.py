@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractAccessLogger
 from media_process.http_log import http_logger
 
 from media_streamer.egress.http.access_log import AccessLog
-from media_streamer.egress.http.connection import KEEP_ALIVE_SECONDS, Connection, Quick
+from media_streamer.egress.http.connection import KEEP_ALIVE_SECONDS, Connection, PassOn, Quick
 
 MAX_LINE_BYTES = 8190
 MAX_HEADERS = 64
@@ -25,18 +25,21 @@ _log = http_logger("media_streamer.http")
 class _Server(web.Server):
     may_repeat: Callable[[], bool]
     quick: Quick | None
+    pass_on: PassOn | None
 
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, self.may_repeat, self.quick, loop=self._loop, **self._kwargs)
+        known = (self.may_repeat, self.quick, self.pass_on)
+        return Connection(self, *known, loop=self._loop, **self._kwargs)
 
 
 def http_server(
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     requests: AccessLog | None = None,
     quick: Quick | None = None,
+    pass_on: PassOn | None = None,
 ) -> web.Server:
     """A protocol factory for a listener; `requests`: where they are logged; `quick`: answers that
-    are known without a handler."""
+    are known without a handler; `pass_on`: requests of the API that need none."""
     server = _Server(
         handle,
         handler_cancellation=True,
@@ -50,6 +53,6 @@ def http_server(
         lingering_time=LINGER_SECONDS,
         auto_decompress=False,
     )
-    server.quick = quick
+    server.quick, server.pass_on = quick, pass_on
     server.may_repeat = lambda: requests is None or not requests.enabled
     return server
