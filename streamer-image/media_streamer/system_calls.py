@@ -1,8 +1,9 @@
 """System calls that a worker never needs, and that who takes it over would like: refused for good.
 
 A list of what is refused, not of what is allowed: drivers of graphics cards and the C library call
-what nobody foresees. Refused (EPERM) are other processes' memory, their limits, signals to them,
-also as the owner of a descriptor, new processes and programs, namespaces, mounts, kernel modules,
+what nobody foresees. Refused (EPERM) are other processes' memory, their limits and their turn on a
+core, signals to them, also as the owner of a descriptor or of a terminal (O_ASYNC), deadlines of
+the scheduler, new processes and programs, namespaces, mounts, kernel modules,
 BPF, io_uring, keys, clocks, to type into a terminal, and calls of a foreign ABI. Sockets there are
 of the Internet, of this machine and of the kernel's routes, none (EAFNOSUPPORT) of the forty
 families that hardly anybody looks at, nor of netlink's other protocols.
@@ -42,6 +43,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424),
     "personality": (135, 92),
+    "sched_setattr": (314, 274),
     "fork": (57, None),
     "vfork": (58, None),
     "execve": (59, 221),
@@ -93,17 +95,22 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of `REFUSED`, AUDIT_ARCH_… (linux/audit.h)."""
 _CLONE, _SOCKET, _SOCKETPAIR = (56, 220), (41, 198), (53, 199)
-_IOCTL, _FCNTL, _PRLIMIT = (16, 29), (72, 25), (302, 261)
+_IOCTL, _FCNTL = (16, 29), (72, 25)
+_OF_ITSELF = ((302, 261), (144, 119), (142, 118), (203, 122))
+"""prlimit64, sched_setscheduler, sched_setparam, sched_setaffinity: of the process, or the calling
+thread, alone."""
 _SIGNALS = ((62, 129), (234, 131))
 """kill, tgkill: to the process itself alone."""
 _UNIX, _NETLINK, _ROUTES = 1, 16, 0
 """AF_UNIX; AF_NETLINK, NETLINK_ROUTE: the C library looks for addresses of this machine."""
 FAMILIES = (_UNIX, 2, 10)
 """And AF_INET, AF_INET6: with any protocol."""
-_DEVICE_REQUESTS = (0x5412, 0x541C, 0x8901, 0x8902)
-"""TIOCSTI, TIOCLINUX; FIOSETOWN, SIOCSPGRP."""
+_DEVICE_REQUESTS = (0x5412, 0x541C, 0x5452, 0x8901, 0x8902)
+"""TIOCSTI, TIOCLINUX; FIOASYNC, FIOSETOWN, SIOCSPGRP."""
 _OWNER_COMMANDS = (8, 10, 15)
 """F_SETOWN, F_SETSIG, F_SETOWN_EX: who gets which signal of a descriptor (O_ASYNC)."""
+_SET_FLAGS, _O_ASYNC = 4, 0o20000
+"""F_SETFL: a terminal has an owner by itself, the processes in front of it or their session."""
 
 _Check = tuple[int, int, str, str]
 """Code, operand, and where to go on if so and if not; "": at the next one."""
@@ -126,7 +133,7 @@ def program(machine: str, pid: int) -> bytes:
         (_EQUAL, _CLONE[column], "clone", ""),
         (_EQUAL, _IOCTL[column], "ioctl", ""),
         (_EQUAL, _FCNTL[column], "fcntl", ""),
-        (_EQUAL, _PRLIMIT[column], "limits", ""),
+        *((_EQUAL, both[column], "itself", "") for both in _OF_ITSELF),
         *((_EQUAL, both[column], "signal", "") for both in _SIGNALS),
         (_EQUAL, _SOCKETPAIR[column], "pair", ""),
         (_EQUAL, _SOCKET[column], "socket", "allow"),
@@ -145,10 +152,12 @@ def program(machine: str, pid: int) -> bytes:
         ],
         "fcntl": [
             (_LOAD, _SECOND_ARGUMENT, "", ""),
-            *((_EQUAL, command, "refuse", "") for command in _OWNER_COMMANDS[:-1]),
-            (_EQUAL, _OWNER_COMMANDS[-1], "refuse", "allow"),
+            *((_EQUAL, command, "refuse", "") for command in _OWNER_COMMANDS),
+            (_EQUAL, _SET_FLAGS, "", "allow"),
+            (_LOAD, _THIRD_ARGUMENT, "", ""),
+            (_ANY_BIT, _O_ASYNC, "refuse", "allow"),
         ],
-        "limits": [
+        "itself": [
             (_LOAD, _FIRST_ARGUMENT, "", ""),
             (_EQUAL, 0, "allow", ""),
             (_EQUAL, pid, "allow", "refuse"),

@@ -129,3 +129,64 @@ async def test_who_leaves_is_not_counted(listening: socket.socket) -> None:
             while keeper.open:  # noqa: ASYNC110 - the kernel closes them, nobody tells
                 await asyncio.sleep(0.01)
     assert not keeper._by_address
+
+
+async def test_what_came_with_a_connection_is_read_in_the_next_turn(
+    listening: socket.socket,
+) -> None:
+    """Each turn of the loop of a busy worker is long."""
+    loop = asyncio.get_running_loop()
+    turn, taken, read = 0, [], []
+    usual = loop._run_once  # type: ignore[attr-defined]
+
+    def counted() -> None:
+        nonlocal turn
+        turn += 1
+        usual()
+
+    class Reads(Echo):
+        def __init__(self) -> None:
+            taken.append(turn)
+
+        def data_received(self, data: bytes) -> None:
+            read.append(turn)
+            super().data_received(data)
+
+    loop._run_once = counted  # type: ignore[attr-defined]
+    try:
+        server = Doorkeeper(10).serve(Reads, listening)
+        with socket.create_connection(listening.getsockname(), 10) as way:
+            way.sendall(b"x")  # it waits to be taken, with what it says
+            assert await asyncio.to_thread(way.recv, 1) == b"x"
+        server.close()
+    finally:
+        del loop._run_once  # type: ignore[attr-defined]
+    assert (len(taken), [read[0] - taken[0]]) == (1, [1])
+
+
+async def test_who_says_nothing_yet_is_read_later(listening: socket.socket) -> None:
+    server = Doorkeeper(10).serve(Echo, listening)
+    with socket.create_connection(listening.getsockname(), 10) as way:
+        await asyncio.sleep(0.05)
+        way.sendall(b"x")
+        assert await asyncio.to_thread(way.recv, 1) == b"x"
+    server.close()
+
+
+async def test_a_protocol_that_cannot_be_made_costs_its_connection_only(
+    listening: socket.socket,
+) -> None:
+    keeper, failures = Doorkeeper(10), []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+
+    def factory() -> asyncio.Protocol:
+        if not failures:
+            raise ZeroDivisionError
+        return Echo()
+
+    server = keeper.serve(factory, listening)
+    assert not await echoes(listening.getsockname()[1])
+    assert await echoes(listening.getsockname()[1])
+    assert [type(error) for error in failures] == [ZeroDivisionError]
+    server.close()

@@ -110,18 +110,85 @@ for change, number, value in (
     (fcntl.ioctl, 0x8901, struct.pack("i", sibling)),
     (fcntl.ioctl, 0x8902, struct.pack("i", sibling)),
     (fcntl.fcntl, 10, 9),
+    (fcntl.fcntl, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK),
+    (fcntl.ioctl, 0x5452, struct.pack("i", 1)),
 ):
     try:
         change(a, number, value)
         print("done", number)
     except OSError as error:
         print(errno.errorcode[error.errno])
-fcntl.fcntl(a, fcntl.F_SETFL, fcntl.fcntl(a, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+fcntl.fcntl(a, fcntl.F_SETFL, fcntl.fcntl(a, fcntl.F_GETFL) | os.O_NONBLOCK)
+print(bool(fcntl.fcntl(a, fcntl.F_GETFL) & os.O_NONBLOCK))
 b.send(b"x")
 os.close(writes)
 print(os.waitpid(sibling, 0)[1])
 """
-    assert confined(code, WITH_SIBLING).split() == ["EPERM"] * 5 + ["0"]
+    assert confined(code, WITH_SIBLING).split() == ["EPERM"] * 7 + ["True", "0"]
+
+
+@NEEDS_FILTER
+def test_a_terminal_signals_nobody() -> None:
+    """It has an owner by itself, the process in front of it: SIGIO would end that one."""
+    how = f"""
+import fcntl, pty, time
+ours, other = pty.openpty()
+reads, writes = os.pipe()
+ready, told = os.pipe()
+sibling = os.fork()
+if not sibling:
+    os.close(writes)
+    os.setsid()
+    fcntl.ioctl(other, 0x540E, 0)  # TIOCSCTTY: the terminal's processes are this one
+    os.write(told, b"x")
+    os.read(reads, 1)
+    os._exit(0)
+os.read(ready, 1)
+{FILTER_ALONE}
+"""
+    code = """
+for change, number, value in (
+    (fcntl.fcntl, fcntl.F_SETFL, os.O_RDWR | os.O_ASYNC),
+    (fcntl.ioctl, 0x5452, b"\\1\\0\\0\\0"),
+):
+    try:
+        change(other, number, value)
+        print("done")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+os.write(ours, b"a line\\n")
+os.close(writes)
+print(os.waitpid(sibling, 0)[1])
+"""
+    assert confined(code, how).split() == ["EPERM", "EPERM", "0"]
+
+
+@NEEDS_FILTER
+def test_when_others_run_is_not_decided_here() -> None:
+    """Nor by root; for itself a process decides, as what sends datagrams evenly does."""
+    code = """
+import ctypes, platform
+idle = os.sched_param(0)
+def tried(what, *words):
+    try:
+        what(*words)
+        return "done"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+for process in (sibling, 0, os.getpid()):
+    print(tried(os.sched_setscheduler, process, os.SCHED_BATCH, idle))
+    print(tried(os.sched_setparam, process, idle))
+    print(tried(os.sched_setaffinity, process, os.sched_getaffinity(0)))
+attributes = ctypes.create_string_buffer(b"\\x30\\0\\0\\0" + b"\\3\\0\\0\\0", 48)  # SCHED_BATCH
+number = 314 if platform.machine() == "x86_64" else 274
+for process in (sibling, 0):
+    print(call(number, process, ctypes.addressof(attributes), 0))
+print(os.sched_getscheduler(sibling))
+os.close(writes)
+print(os.waitpid(sibling, 0)[1])
+"""
+    found = confined(code, WITH_SIBLING).split()
+    assert found == ["EPERM"] * 3 + ["done"] * 6 + ["EPERM"] * 2 + ["0", "0"]
 
 
 @NEEDS_FILTER
