@@ -248,6 +248,27 @@ async def test_many_at_once_on_one_connection(site: Site) -> None:
         assert sorted(map(bytes, statuses.values())) == [b"200"] * 40 + [b"404"]  # type: ignore[arg-type]
 
 
+async def test_the_api_many_times_on_one_connection(site: Site) -> None:
+    """What is asked once more on a lane goes to the API without a handler."""
+    login = ("authorization", ADMIN["Authorization"])
+    async with connected(site) as client:
+        wanted, left, seen = set[int](), 60, []
+        for _ in range(6):
+            wanted.add(client.get("/streamer/api/v3/streams/live", login))
+        async for event in client.events():
+            if isinstance(event, ResponseReceived):
+                seen.append(dict(event.headers)[b":status"])
+            if isinstance(event, StreamEnded):
+                wanted.remove(event.stream_id)
+                left -= 1
+                if left:
+                    wanted.add(client.get("/streamer/api/v3/streams/live", login))
+                    client.flush()
+            if left <= 0:
+                break
+        assert seen[:60] == [b"200"] * 60  # type: ignore[comparison-overlap]
+
+
 async def test_a_header_cannot_become_another(site: Site) -> None:
     async with connected(site) as client:
         streams = {
