@@ -16,8 +16,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from media_rest.credentials import basic_header
 from media_streamer.api.server import make_app
 from media_streamer.egress.context import Egress
-from media_streamer.egress.http.api_calls import Call
 from media_streamer.egress.http.app import HttpApp
+from media_streamer.egress.http.connection import Call
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
 from media_streamer.supervisor.settings import Settings

@@ -97,7 +97,7 @@ class EgressWorker:
             self._egress.answers.run, self._hub.notify
         )
         self._jobs = JobRunner(self._egress, self._hub.notify)
-        self._proxy = ApiProxy(runtime / "api.sock")
+        self._proxy = ApiProxy(runtime / "api.sock", requests=self._egress.access_log)
         self._app = HttpApp(self._egress, self._proxy)
         self._servers: list[tuple[DoorServer | asyncio.AbstractServer, web.Server]] = []
         """Of HTTP: the open listeners, and closed ones that have connections still."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http import HttpVersion
 from media_process.logs import escape
 
 from media_streamer import opening
@@ -144,16 +145,37 @@ class _RequestLogger(AbstractAccessLogger):
 
 def line(request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> str:
     """A request and its answer; see the module."""
-    headers = request.headers
-    version = request.version
+    return text(
+        request.get(IP) or request.remote or "",
+        request.headers,
+        (request.method, request.raw_path, request.version),
+        (response.status, _size(request, response)),
+        seconds,
+        request.get(SESSION) or "",
+        request.get(COUNTRY) or "",
+    )
+
+
+def text(
+    ip: str,
+    headers: Mapping[str, str],
+    asked: tuple[str, str, HttpVersion],
+    answered: tuple[int, int],
+    seconds: float,
+    session: str = "",
+    country: str = "",
+) -> str:
+    """The same of its parts: method, target and version; status and bytes of the body."""
+    method, target, version = asked
+    status, size = answered
     return (
-        f"{request.get(IP) or request.remote or '-'} - - [{_stamp(int(time.time()))}] "
-        f'"{request.method} {_quoted(request.raw_path.partition("?")[0])} '
+        f"{ip or '-'} - - [{_stamp(int(time.time()))}] "
+        f'"{method} {_quoted(target.partition("?")[0])} '
         f'HTTP/{version.major}.{version.minor}" '
-        f"{response.status} {_size(request, response) or '-'} "
+        f"{status} {size or '-'} "
         f'"{_quoted(headers.get("Referer", "").partition("?")[0]) or "-"}" '
         f'"{_quoted(headers.get("User-Agent", "")) or "-"}" '
-        f"{seconds:.3f} {request.get(SESSION) or '-'} {request.get(COUNTRY) or '-'}"
+        f"{seconds:.3f} {session or '-'} {country or '-'}"
     )
 
 

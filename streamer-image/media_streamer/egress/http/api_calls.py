@@ -16,10 +16,8 @@ has an end; `Asker.called` is told once, and not within `begin`.
 
 import asyncio
 import contextlib
-import enum
 import logging
 from pathlib import Path
-from typing import Protocol
 
 import aiohttp
 from aiohttp.base_protocol import BaseProtocol
@@ -33,6 +31,8 @@ from aiohttp.http import (
 from aiohttp.streams import StreamReader
 from media_process.seldom import Seldom
 
+from media_streamer.egress.http.access_log import AccessLog, text
+from media_streamer.egress.http.connection import Asker, End
 from media_streamer.egress.http.hops import end_to_end, head, request_headers
 from media_streamer.egress.http.places import Places
 
@@ -49,31 +49,6 @@ SPARE = 2
 _PARSER_BYTES = 1024 * 1024
 """More than is ever read at once: what was parsed is taken from the parser in the same callback."""
 _NO_BODY = frozenset({204, 304})
-
-
-class End(enum.Enum):
-    """How a call ended."""
-
-    STAY = enum.auto()
-    """The answer was sent; the client may ask again on this connection."""
-    CLOSE = enum.auto()
-    """The answer was sent, and was the last one on this connection."""
-    UNHEARD = enum.auto()
-    """Nothing was sent: somebody else must answer."""
-    CUT = enum.auto()
-    """The answer broke off; the client must see that."""
-
-
-class Asker(Protocol):
-    """What a call needs of the client's connection."""
-
-    transport: asyncio.Transport | None
-
-    @property
-    def writing_paused(self) -> bool: ...
-
-    def called(self, end: End) -> None:
-        """The call is over."""
 
 
 class _Kept(BaseProtocol):
@@ -132,12 +107,17 @@ class Call:
     def __init__(
         self, calls: "ApiCalls", kept: _Kept, client: Asker, request: RawRequestMessage, ip: str
     ) -> None:
-        self.ip = ip
-        self._calls, self._client, self._request = calls, client, request
+        self.ip, self.request = ip, request
+        self.status = 0
+        """Of the answer, once there is one."""
+        self.size = 0
+        """Bytes of its body so far."""
+        self._calls, self._client = calls, client
         self._kept: _Kept | None = kept
         """None: the answer has come to its end."""
         self._parser = kept.expect_answer()
         self._loop = asyncio.get_running_loop()
+        self.began = self._loop.time()
         self._payload: StreamReader | None = None
         """Once there is a head."""
         self._chunked = False
@@ -232,6 +212,7 @@ class Call:
             self._kept.may_stay = False
         if answer.code == 401:
             self._stays = False  # who must log in first gets nothing more on this connection
+        self.status = answer.code
         headers = end_to_end(answer.headers)
         if "Content-Length" not in headers and answer.code not in _NO_BODY:
             self._chunked = True
@@ -242,6 +223,7 @@ class Call:
 
     def _body(self, payload: StreamReader) -> bytes:
         data = payload.read_nowait(-1)
+        self.size += len(data)
         if not self._chunked:
             return data
         chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
@@ -260,7 +242,7 @@ class Call:
         if self._payload is None:
             self._end(End.UNHEARD)
             return
-        self._calls.complain(self._request, self.ip, why)
+        self._calls.complain(self, why)
         self._end(End.CUT)
 
     def _arm(self, seconds: float, why: str) -> None:
@@ -284,10 +266,18 @@ class ApiCalls:
     """Kept connections to `api.sock`, and the calls on them. `close` it.
 
     `places`: shared with those who ask otherwise. `unread_seconds`: for a piece that nobody reads.
+    `requests`: where they are logged.
     """
 
-    def __init__(self, api_socket: Path, places: Places, unread_seconds: float) -> None:
+    def __init__(
+        self,
+        api_socket: Path,
+        places: Places,
+        unread_seconds: float,
+        requests: AccessLog | None = None,
+    ) -> None:
         self._path, self._places, self.unread_seconds = api_socket, places, unread_seconds
+        self._requests = requests
         self._idle: list[_Kept] = []
         self._calls: set[Call] = set()
         self._making: asyncio.Task[None] | None = None
@@ -367,11 +357,16 @@ class ApiCalls:
     def ended(self, call: Call) -> None:
         self._calls.discard(call)
         self._places.give(call.ip)
+        if call.status and self._requests is not None and self._requests.enabled:
+            asked = (call.request.method, call.request.path, call.request.version)
+            seconds = asyncio.get_running_loop().time() - call.began
+            answered = (call.status, call.size)
+            self._requests.add(text(call.ip, call.request.headers, asked, answered, seconds))
 
-    def complain(self, request: RawRequestMessage, ip: str, why: str) -> None:
-        if (tail := self._complaints.tail("broke off", ip)) is not None:
-            path = request.path.partition("?")[0]
-            log.warning("API at %s %s broke off: %s%s", request.method, path, why, tail)
+    def complain(self, call: Call, why: str) -> None:
+        if (tail := self._complaints.tail("broke off", call.ip)) is not None:
+            path = call.request.path.partition("?")[0]
+            log.warning("API at %s %s broke off: %s%s", call.request.method, path, why, tail)
 
     def _make_ready(self) -> None:
         """See to it that who asks next finds an idle connection."""

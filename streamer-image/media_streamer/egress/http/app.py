@@ -16,7 +16,7 @@ from media_web.documentation import find_page
 
 from media_streamer.egress.access import AccessDenied, AtNeighbour, PassOn
 from media_streamer.egress.context import Egress
-from media_streamer.egress.http.api_calls import Asker, Call
+from media_streamer.egress.http.connection import Asker, Call
 from media_streamer.egress.http.disk_files import DiskResponse
 from media_streamer.egress.http.gathered import QuickResponse
 from media_streamer.egress.http.mount import mounted_routes

@@ -21,15 +21,15 @@ such messages sent the same way (`deliver`).
 
 import asyncio
 import contextlib
+import enum
 from asyncio.trsock import TransportSocket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
-from media_streamer.egress.http.api_calls import Asker, Call, End
 from media_streamer.egress.http.sending import FileMessage, Sending, plain_socket, send_at_once
 
 KEEP_ALIVE_SECONDS = 30.0
@@ -56,6 +56,42 @@ Known = FileMessage | bytes | Later | None
 Quick = Callable[[bytes, asyncio.Transport], Known]
 """The answer to a request, which may be no whole one, of the client behind a transport; None: it
 has to be worked out."""
+
+
+class End(enum.Enum):
+    """How a call ended."""
+
+    STAY = enum.auto()
+    """The answer was sent; the client may ask again on this connection."""
+    CLOSE = enum.auto()
+    """The answer was sent, and was the last one on this connection."""
+    UNHEARD = enum.auto()
+    """Nothing was sent: somebody else must answer."""
+    CUT = enum.auto()
+    """The answer broke off; the client must see that."""
+
+
+class Call(Protocol):
+    """A request that is passed on."""
+
+    def go_on(self) -> None:
+        """The client reads again."""
+
+    def cancel(self) -> None:
+        """The client has gone, or is to go."""
+
+
+class Asker(Protocol):
+    """What a call needs of the client's connection."""
+
+    transport: asyncio.Transport | None
+
+    @property
+    def writing_paused(self) -> bool: ...
+
+    def called(self, end: End) -> None:
+        """The call is over."""
+
 
 PassOn = Callable[[RawRequestMessage, Asker], Call | None]
 """Begins to pass a request of the API on for a connection, which is told of its end; None: a
@@ -225,7 +261,7 @@ class Connection(web.RequestHandler):
         if not repeats and (self._quick is None or self._socket is None):
             return False
         transport = self._open_transport()
-        if transport is None:
+        if transport is None or not self._may_repeat():
             return False
         if repeats:
             return self._again(transport, request)
@@ -235,7 +271,7 @@ class Connection(web.RequestHandler):
     def _open_transport(self) -> asyncio.Transport | None:
         """None: no answer may be sent without a handler."""
         transport = self.transport
-        if transport is None or self._close or self._force_close or not self._may_repeat():
+        if transport is None or self._close or self._force_close:
             return None
         if transport.is_closing() or transport.get_write_buffer_size():
             return None  # whoever asks and does not read gets no further answer before it does
@@ -288,7 +324,7 @@ class Connection(web.RequestHandler):
     def _answers_now(self, request: bytes, later: Later | None) -> bool:
         if later is None or later.again is None:
             return self._answers(request)
-        transport = self._open_transport()
+        transport = self._open_transport() if self._may_repeat() else None
         return transport is not None and self._known(transport, request, later.again())
 
     def _hand_over(self) -> None:

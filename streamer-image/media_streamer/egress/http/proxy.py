@@ -19,6 +19,7 @@ from yarl import URL
 
 from media_streamer import budgets
 from media_streamer.egress.access import AccessDenied
+from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.api_calls import (
     CONNECT_TIMEOUT_SECONDS,
     READ_TIMEOUT_SECONDS,
@@ -54,7 +55,7 @@ class ApiProxy:
     """Connections to `api.sock`. Made within the running loop; `close` it.
 
     `each`: how many an address has under way, 0: as many as it likes. `unread_seconds`: for a piece
-    that nobody reads.
+    that nobody reads. `requests`: where those without a handler are logged.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class ApiProxy:
         api_socket: Path,
         each: int = budgets.API_ADDRESS_REQUESTS,
         unread_seconds: float = budgets.API_UNREAD_SECONDS,
+        requests: AccessLog | None = None,
     ) -> None:
         self._unread_seconds = unread_seconds
         # Who comes by another worker holds a connection of the door already, which has its bounds.
@@ -75,7 +77,7 @@ class ApiProxy:
         )
         self._places = Places(each or budgets.WORKER_CONNECTIONS)
         self._complaints = Seldom()
-        self.calls = ApiCalls(api_socket, self._places, unread_seconds)
+        self.calls = ApiCalls(api_socket, self._places, unread_seconds, requests)
 
     async def forward(self, request: web.BaseRequest, ip: str) -> web.StreamResponse:
         """Answer with what the supervisor answers; raises AccessDenied(503) if it does not.

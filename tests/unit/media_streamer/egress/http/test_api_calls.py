@@ -2,6 +2,7 @@
 way in which it may end. The API is a server of a few lines that does what a test says."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
 from media_streamer.egress.hub import Hub
@@ -37,7 +39,11 @@ class Front:
         self.answer: Answer = self.usual
         self.port = 0
         self.clients: list[Client] = []
-        self.proxy = ApiProxy(runtime / "api.sock", each=EACH, unread_seconds=UNREAD_SECONDS)
+        self.egress = Egress(Hub(runtime))
+        self.log = self.egress.access_log = AccessLog(runtime / "access.log")
+        self.proxy = ApiProxy(
+            runtime / "api.sock", each=EACH, unread_seconds=UNREAD_SECONDS, requests=self.log
+        )
         self._runtime = runtime
 
     @staticmethod
@@ -67,7 +73,7 @@ class Front:
             return await forward(request, ip)
 
         self.proxy.forward = counted  # type: ignore[method-assign]
-        server = HttpApp(Egress(Hub(self._runtime)), self.proxy).server(api=True)
+        server = HttpApp(self.egress, self.proxy).server(api=True)
         listening = await loop.create_server(server, "127.0.0.1", 0)
         self.port = listening.sockets[0].getsockname()[1]
 
@@ -441,6 +447,26 @@ async def test_a_server_that_stops_waits_for_a_call(tmp_path: Path) -> None:
     await until(lambda: len(front.asked) == 1)
     _, (_, body) = await asyncio.gather(stop(), client.answer())
     assert body == b"hi"
+
+
+async def test_the_log_of_requests_has_them_as_it_has_others(
+    front: Front, client: Client, tmp_path: Path
+) -> None:
+    front.log.enabled = True
+    asked = GET.replace(b"streams", b"streams?token=secret")[:-2]
+    asked += b'Referer: http://a/?b\r\nUser-Agent: an "agent"\r\n\r\n'
+    await client.ask(asked)
+    await client.ask(asked.replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n"))
+    assert front.handled == 1
+
+    def lines() -> list[str]:
+        front.log.write()
+        return (tmp_path / "access.log").read_text().splitlines()
+
+    await until(lambda: len(lines()) == 2)
+    fast, slow = (re.sub(r"\[.*?\]| \d+\.\d{3} ", "", line) for line in lines())
+    assert fast == slow
+    assert f'"GET {PATH} HTTP/1.1" 200 2 "http://a/" ' in fast
 
 
 async def test_how_many_turns_of_the_loop_a_call_takes(front: Front) -> None:
