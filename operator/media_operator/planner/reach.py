@@ -66,11 +66,20 @@ def _node_ports(service: Object) -> dict[str, int]:
 
 
 def _host_ips(tier: TierObject, snapshot: Snapshot) -> list[str]:
+    """Addresses of nodes with a ready pod; those whose pods answer nobody only if all are so.
+
+    Kubernetes calls the pods of a dead node ready for a while, and who calls that node waits long
+    in vain: nothing there refuses him.
+    """
+    silent = tier.status.get("silentAddresses") or ()
+
     def is_serving(pod: PodObject) -> bool:
         owner = (pod.namespace, pod.tier_kind, pod.tier)
         return owner == (tier.namespace, tier.kind.lower(), tier.name) and pod.ready
 
-    return sorted(p.host_ip for p in snapshot.pods.values() if is_serving(p) and p.host_ip)
+    serving = [pod for pod in snapshot.pods.values() if is_serving(pod) and pod.host_ip]
+    answering = [pod for pod in serving if pod.address not in silent]
+    return sorted(pod.host_ip for pod in answering or serving)
 
 
 def _bracketed(host: str) -> str:

@@ -99,6 +99,24 @@ def test_a_port_of_the_nodes_is_not_told_before_a_pod_answers_there() -> None:
     assert reach(tier(), pod, snapshot({"spec": {"ports": PORTS}}, pod)).is_known
 
 
+def test_the_port_of_a_node_is_that_of_one_whose_pod_answers() -> None:
+    pods = [
+        replace(pod_of(), name=f"streamer-pool-{n}", host_ip=f"192.0.2.{n}", address=f"10.0.0.{n}")
+        for n in (1, 2)
+    ]
+    known = replace(
+        snapshot({"spec": {"ports": NODE_PORTS}}, pods[0]), pods={pod.key: pod for pod in pods}
+    )
+
+    def told(*silent: str) -> str:
+        pool = replace(tier(), status={"silentAddresses": list(silent)})
+        return reach(pool, pods[0], known).http_url
+
+    assert told() == "http://192.0.2.1:30080"
+    assert told("10.0.0.1") == "http://192.0.2.2:30080"
+    assert told("10.0.0.1", "10.0.0.2") == "http://192.0.2.1:30080"
+
+
 def test_a_pod_from_before_the_edit_has_the_old_port() -> None:
     pod = pod_of(host_port=80)
     assert reach(tier(hostPort=8080), pod, snapshot({}, pod)) == Reach("http://192.0.2.1:80")
