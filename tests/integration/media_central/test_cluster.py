@@ -186,6 +186,117 @@ async def test_writes_that_the_api_server_refuses_are_not_reported_as_made(
             assert (await call(http, "PUT", f"{streams}/a", {"title": "second"}))[0] == 200
 
 
+def webhook_that_is_away(namespace: str, port: int) -> dict[str, Any]:
+    """Somebody's admission of all that is written here, at a port where nobody listens."""
+    only_here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    rule = {
+        "apiGroups": ["media.flussonic.com"], "apiVersions": ["*"], "resources": ["streams"],
+        "operations": ["CREATE", "UPDATE", "DELETE"],
+    }  # fmt: skip
+    hook = {
+        "name": "policy.example.com", "rules": [rule], "namespaceSelector": only_here,
+        "clientConfig": {"url": f"https://127.0.0.1:{port}/"}, "timeoutSeconds": 1,
+        "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+    }  # fmt: skip
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": f"policy-{namespace}"},
+        "webhooks": [hook],
+    }
+
+
+async def test_a_webhook_that_is_away_is_named(
+    settings: Settings, http: aiohttp.ClientSession, api_server: ApiServer, namespace: str,
+    free_port: Any, eventually: Any,
+) -> None:  # fmt: skip
+    hook = webhook_that_is_away(namespace, free_port())
+    name = f"validatingwebhookconfiguration/{hook['metadata']['name']}"
+    async with running_in_cluster(settings) as central:
+        streams = f"{central.url}/streamer/api/v3/streams"
+        assert (await call(http, "PUT", f"{streams}/a", {"title": "first"}))[0] == 200
+        api_server.must("apply", "-f", "-", data=hook)
+        try:
+
+            async def is_asked() -> bool:
+                return (await call(http, "PUT", f"{streams}/probe", {"title": "x"}))[0] != 200
+
+            await eventually(is_asked, 20)
+            for method, path, body in (
+                ("PUT", "a", {"title": "second"}), ("PUT", "b", {"title": "second"}),
+                ("DELETE", "a", None),
+            ):  # fmt: skip
+                status, answer = await call(http, method, f"{streams}/{path}", body)
+                assert (status, answer["error"]) == (503, "store_unavailable"), answer
+                assert "policy.example.com" in answer["errors"][0]["title"]
+            kept = titles((await call(http, "GET", streams))[1])
+            assert kept["a"] == "first"
+            assert "b" not in kept
+        finally:
+            api_server.must("delete", name)
+
+        async def is_taken() -> bool:
+            return (await call(http, "PUT", f"{streams}/a", {"title": "second"}))[0] == 200
+
+        await eventually(is_taken, 20)
+
+
+def policy_of_titles(namespace: str) -> list[dict[str, Any]]:
+    """Somebody's policy that refuses with 403, as webhooks do too."""
+    name = f"titles-{namespace}"
+    rule = {
+        "apiGroups": ["media.flussonic.com"], "apiVersions": ["*"], "resources": ["streams"],
+        "operations": ["CREATE", "UPDATE"],
+    }  # fmt: skip
+    words = {
+        "expression": "!has(object.spec.title) || object.spec.title != 'bad'",
+        "message": "titles must be good",
+        "reason": "Forbidden",
+    }
+    binding = {
+        "policyName": name,
+        "validationActions": ["Deny"],
+        "matchResources": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        },
+    }
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [words]}
+    return [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": body,
+        }
+        for kind, body in (
+            ("ValidatingAdmissionPolicy", spec),
+            ("ValidatingAdmissionPolicyBinding", binding),
+        )
+    ]
+
+
+async def test_who_is_refused_by_a_policy_need_not_come_again(
+    settings: Settings, http: aiohttp.ClientSession, api_server: ApiServer, namespace: str,
+    eventually: Any,
+) -> None:  # fmt: skip
+    policy = {"apiVersion": "v1", "kind": "List", "items": policy_of_titles(namespace)}
+    api_server.must("apply", "-f", "-", data=policy)
+    try:
+        async with running_in_cluster(settings) as central:
+            streams = f"{central.url}/streamer/api/v3/streams"
+
+            async def is_asked() -> bool:
+                return (await call(http, "PUT", f"{streams}/probe", {"title": "bad"}))[0] != 200
+
+            await eventually(is_asked, 20)
+            status, answer = await call(http, "PUT", f"{streams}/a", {"title": "bad"})
+            assert (status, answer["error"]) == (400, "validation_error"), answer
+            assert "titles must be good" in answer["errors"][0]["title"]
+            assert (await call(http, "PUT", f"{streams}/a", {"title": "good"}))[0] == 200
+    finally:
+        api_server.must("delete", "-f", "-", data=policy)
+
+
 async def test_what_was_reported_as_made_in_a_storm_is_there_afterwards(
     settings: Settings, http: aiohttp.ClientSession, api_server: ApiServer,
     kube_client: KubeClient, namespace: str, tmp_path: Path, eventually: Any,

@@ -47,6 +47,8 @@ RESTART_PAUSE_SECONDS = 5.0
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,150}")
 _BAD_PATCH = "failed to create typed patch object"
 """An unknown field, a wrong type or a repeated list key is a 500 in server-side apply."""
+_DENIED = ("denied the request", "denied request", "exceeded quota")
+"""By a webhook, by a policy of the API server, by a quota."""
 Changed = TypeVar("Changed")
 _Documents = dict[Kind, dict[str, JsonObject]]
 """{config, created_at, updated_at, version} by kind and name."""
@@ -287,10 +289,15 @@ def store_error(error: KubeError | TimeoutError) -> StoreError:
         fields = ", ".join(sorted({field.removeprefix(".spec.") for field, _ in error.owners}))
         names = ", ".join(sorted({owner for _, owner in error.owners}))
         return OwnerConflictError(fields, names)
-    if error.status in (400, 422) or _BAD_PATCH in error.message:
+    if error.status in (400, 422) or _BAD_PATCH in error.message or _is_denied(error):
         return InvalidResourceError(error.message)
     if not error.status:
         return StoreUnavailableError(
             f"the Kubernetes API server does not answer: {error.message}", unknown=True
         )
     return StoreUnavailableError(f"the Kubernetes API server refuses: {error}")
+
+
+def _is_denied(error: KubeError) -> bool:
+    """Refused for what it says, by a policy, a webhook or a quota; not for who writes it (RBAC)."""
+    return error.status == 403 and any(words in error.message for words in _DENIED)
