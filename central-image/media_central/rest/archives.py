@@ -6,7 +6,7 @@ Exports are known to the streamer that makes them, so the lists of them name the
 from aiohttp import web
 from media_api.dvr import DvrExportJob, DvrRange, DvrRangeRequest
 from media_rest.errors import ApiError, not_found
-from media_rest.route import Method, Route
+from media_rest.route import Route
 
 from media_central.rest.answers import json_answer, object_body
 from media_central.rest.asking import answered, client_of
@@ -68,11 +68,6 @@ async def remove_export(request: web.Request) -> web.StreamResponse:
     return web.Response(status=204)
 
 
-async def refuse(request: web.Request) -> web.StreamResponse:
-    """Else the path would be taken for the name of a stream."""
-    raise ApiError(405, "method_not_allowed", f"{request.method} is not possible here")
-
-
 async def _read(request: web.Request, suffix: str) -> web.StreamResponse:
     client = _client(request)
     return json_answer(await answered(client.get(_path(request) + suffix, **dict(request.query))))
@@ -93,11 +88,6 @@ def _client(request: web.Request, *, of_query: bool = False) -> StreamerClient:
 _OF = {"stream": "name of the stream"}
 _RANGES, _LOCKS = "/streams/{name}/dvr/ranges", "/streams/{name}/dvr/locks"
 _EXPORT = "/streams/{name}/dvr/export"
-_IMPOSSIBLE: tuple[tuple[str, tuple[Method, ...]], ...] = (
-    (_RANGES, ("PUT", "POST")),
-    (_LOCKS, ("PUT",)),
-    (_EXPORT, ("GET", "PUT", "DELETE")),
-)
 ROUTES = (
     Route(
         "GET", _RANGES, list_ranges, "What is recorded", operation="stream_dvr_ranges_list",
@@ -131,10 +121,5 @@ ROUTES = (
     Route(
         "DELETE", "/dvr_export_jobs/{name}", remove_export, "Cancel a film, or delete it",
         operation="dvr_export_job_delete", query=_OF,
-    ),
-    *(
-        Route(method, path, refuse, "Not possible", hidden=True)
-        for path, methods in _IMPOSSIBLE
-        for method in methods
     ),
 )  # fmt: skip

@@ -231,6 +231,20 @@ async def test_what_is_not_served_says_so_and_makes_nothing(central, method, pat
     assert (await central.api("GET", "/streamers"))[1]["streamers"] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/streams/demo/dvr/locks", "DELETE, GET, POST"), ("/streams/demo/dvr/export", "POST")],
+)
+async def test_what_is_served_instead_is_told(central, path, allowed):
+    answer = await raw(
+        central,
+        f"PUT /streamer/api/v3{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        "Authorization: Bearer test-api-key\r\nContent-Length: 0\r\n\r\n".encode(),
+    )
+    assert answer.split(b" ", 2)[1] == b"405"
+    assert f"Allow: {allowed}\r\n".encode() in answer
+
+
 async def test_a_stream_of_that_name_can_still_be_had(central):
     status, stream = await central.api("PUT", "/streams/demo%2Flayouts", FAKE)
     assert (status, stream["name"]) == (200, "demo/layouts")
