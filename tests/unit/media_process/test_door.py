@@ -8,9 +8,11 @@ import resource
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from media_process import door
 from media_process.descriptors import LEAST_CONNECTIONS, connection_limit
 from media_process.door import Doorkeeper
 
@@ -190,3 +192,33 @@ async def test_a_protocol_that_cannot_be_made_costs_its_connection_only(
     assert await echoes(listening.getsockname()[1])
     assert [type(error) for error in failures] == [ZeroDivisionError]
     server.close()
+
+
+async def test_a_crowd_that_comes_at_once_lets_others_in_between(
+    listening: socket.socket,
+) -> None:
+    """So many connections are taken in one turn of the loop, the others in those that follow."""
+    loop = asyncio.get_running_loop()
+    turn, taken = 0, Counter[int]()
+    usual = loop._run_once  # type: ignore[attr-defined]
+
+    def counted() -> None:
+        nonlocal turn
+        turn += 1
+        usual()
+
+    class Counts(Echo):
+        def __init__(self) -> None:
+            taken[turn] += 1
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(socket.create_connection(listening.getsockname(), 10))
+        loop._run_once = counted  # type: ignore[attr-defined]
+        stack.callback(delattr, loop, "_run_once")
+        server = Doorkeeper(1000).serve(Counts, listening)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        server.close()
+    assert taken.total() == 100
+    assert max(taken.values()) == door.ACCEPTS_AT_ONCE < 32
