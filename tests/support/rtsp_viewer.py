@@ -15,6 +15,13 @@ _KEPT: list[socket.socket] = []
 
 def connect(host: str, port: int, name: str, *, udp: bool) -> socket.socket:
     """What the packets of a viewer come by; raises ValueError for a refusal."""
+    return connect_both(host, port, name, udp=udp)[0]
+
+
+def connect_both(
+    host: str, port: int, name: str, *, udp: bool
+) -> tuple[socket.socket, socket.socket]:
+    """The same, and what reports go by: a connected socket."""
     control = socket.create_connection((host, port), TIMEOUT_SECONDS)
     try:
         return _play(control, host, f"rtsp://{host}:{port}/{name}", udp=udp)
@@ -23,7 +30,9 @@ def connect(host: str, port: int, name: str, *, udp: bool) -> socket.socket:
         raise
 
 
-def _play(control: socket.socket, host: str, url: str, *, udp: bool) -> socket.socket:
+def _play(
+    control: socket.socket, host: str, url: str, *, udp: bool
+) -> tuple[socket.socket, socket.socket]:
     session, number = "", 0
 
     def ask(method: str, target: str, *lines: str) -> tuple[str, bytes]:
@@ -52,10 +61,15 @@ def _play(control: socket.socket, host: str, url: str, *, udp: bool) -> socket.s
     if udp:
         media, reports = _pair(host)
         first = media.getsockname()[1]
-        ask("SETUP", targets[0], f"Transport: RTP/AVP;unicast;client_port={first}-{first + 1}")
+        wanted = f"Transport: RTP/AVP;unicast;client_port={first}-{first + 1}"
+        given, _ = ask("SETUP", targets[0], wanted)
+        found = re.search(r"server_port=\d+-(\d+)", given)
+        if found is None:
+            raise ValueError(f"SETUP: no ports: {given!r}")
+        reports.connect((host, int(found[1])))
         _KEPT.extend((control, reports))
     else:
-        media = control
+        media = reports = control
         for n, target in enumerate(targets):
             channels = f"{2 * n}-{2 * n + 1}"
             ask("SETUP", target, f"Transport: RTP/AVP/TCP;unicast;interleaved={channels}")
@@ -64,7 +78,7 @@ def _play(control: socket.socket, host: str, url: str, *, udp: bool) -> socket.s
         f"PLAY {url} RTSP/1.0\r\nCSeq: {number}\r\nSession: {session}\r\nRange: npt=0-\r\n\r\n"
     )
     control.sendall(request.encode())  # its answer comes with the first packets
-    return media
+    return media, reports
 
 
 def _read(sock: socket.socket) -> bytes:

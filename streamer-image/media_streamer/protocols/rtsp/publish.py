@@ -81,7 +81,7 @@ class Recording:
         self._gate = gate
         self._on_end = on_end
         self._tracks = tracks
-        self._receiving = Receiving(Intake(feed))
+        self._receiving = Receiving(Intake(feed), f"stream {feed.stream}: the publisher by RTSP")
         self._draining: asyncio.Task[None] | None = None
         self._closed = False
         # Whoever does not know the message passes it over (RFC 3550 6.1), so all are asked.

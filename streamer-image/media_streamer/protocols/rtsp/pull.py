@@ -238,7 +238,7 @@ class _Session:
         self._taker = Taker(taken)
         # A camera may announce sound that is switched off.
         self._intake = Intake(self, told_once_heard=frozenset({"audio", "video"}))
-        self.receiving = Receiving(self._intake)
+        self.receiving = Receiving(self._intake, f"{taken.name}: the source")
         self._waits = waits
         self.carried: CarriedStream | None = None
         """Where packets go that carry a transport stream."""

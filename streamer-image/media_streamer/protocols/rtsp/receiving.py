@@ -12,6 +12,7 @@ from media_streamer.protocols.rtsp.message import Interleaved, write_interleaved
 from media_streamer.protocols.rtsp.ports import Address, UdpPort, open_pair
 from media_streamer.rtp import packet, rtcp
 from media_streamer.rtp.codecs import Incoming
+from media_streamer.rtp.feedback import Feedback
 from media_streamer.rtp.intake import Intake, Kind
 from media_streamer.rtp.published import PublishedTrack
 from media_streamer.wire.media import PublishedFrame
@@ -23,8 +24,6 @@ POLL_SECONDS = 0.05
 """How often holes in what comes by UDP are looked at."""
 WISH_SECONDS = 0.5
 """Between two wishes for a key frame."""
-MAX_ELEMENTS_A_TICK = 200
-"""Of RTCP of a track, between two ticks; a sender says a handful a second."""
 
 
 class Lane:
@@ -38,8 +37,6 @@ class Lane:
         self.hears_wishes = hears_wishes
         self.ports: tuple[UdpPort, ...] = ()
         self.said_goodbye = False
-        self.controls = 0
-        """RTCP packets since the last tick."""
 
     def close(self) -> None:
         for port in self.ports:
@@ -50,8 +47,10 @@ class Lane:
 class Receiving:
     """What one sender sends."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, title: str) -> None:
+        """`title` says in the log who sends."""
         self.intake = intake
+        self._feedback = Feedback(title)
         self.lanes: dict[int, Lane] = {}
         """By the number of the track in the description."""
         self._media_channels: dict[int, Lane] = {}
@@ -174,8 +173,7 @@ class Receiving:
 
     def take_control(self, lane: Lane, data: bytes) -> None:
         """RTCP of the sender."""
-        lane.controls += 1
-        if lane.controls > MAX_ELEMENTS_A_TICK:
+        if not self._feedback.may_be_read(self._loop.time()):
             return
         for element in self.intake.control(lane.track, data):
             if isinstance(element, rtcp.Goodbye):
@@ -205,8 +203,6 @@ class Receiving:
         self._timer = self._loop.call_later(seconds, self._tick)
         if self.by_udp:
             self.intake.poll()
-        for lane in self.lanes.values():
-            lane.controls = 0
         if self.intake.damaged != self._damaged:
             self._damaged = self.intake.damaged
             self.ask_key_frame()

@@ -31,15 +31,13 @@ from media_streamer.protocols.rtsp.publish import Recording, announced
 from media_streamer.protocols.rtsp.status import Refused
 from media_streamer.protocols.rtsp.transport import Transport
 from media_streamer.protocols.rtsp.udp import UdpSender
-from media_streamer.rtp import rtcp
+from media_streamer.rtp.feedback import Feedback
 from media_streamer.wire.control import AccessKind, AccessRequest, DigestAnswer
 
 log = logging.getLogger(__name__)
 
 PROTO = "rtsp"
 TIMEOUT_SECONDS = 60
-WISH_SECONDS = 0.5
-"""Between two wishes of a player for a key frame."""
 _challenger = digest.Challenger()
 _INCURABLE = frozenset(
     {"protocol_denied", "protocol_unknown", "cluster_only", "drm_not_supported", "drm_hls_only"}
@@ -88,7 +86,7 @@ class RtspSession:
         self._begins: Literal["play", "record"] | None = None
         """What was asked for, to begin once the answer is on its way."""
         self.paused = False
-        self._next_wish = 0.0
+        self._feedback: Feedback | None = None
         self._loop = asyncio.get_running_loop()
 
     # State
@@ -140,11 +138,11 @@ class RtspSession:
 
     def _take_wish(self, data: bytes) -> None:
         """RTCP of a player: a key frame that it needs is asked for upstream, now and then."""
-        now = self._loop.time()
-        if not self.playing or self._broadcast is None or now < self._next_wish:
+        if not self.playing or self._broadcast is None:
             return
-        if any(isinstance(one, rtcp.KeyFrameRequest) for one in rtcp.parse(data)):
-            self._next_wish = now + WISH_SECONDS
+        if self._feedback is None:
+            self._feedback = Feedback(f"stream {self.name}: {self._connection.ip} by RTSP")
+        if self._feedback.wants_key_frame(data, self._loop.time()):
             self._broadcast.request_key_frame()
 
     def close(self, reason: str) -> None:

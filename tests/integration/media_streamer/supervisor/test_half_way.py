@@ -44,6 +44,7 @@ SRT_PEERS = 150
 FULL_BYTES = 4 * 1024 * 1024
 TOLD_SECONDS = 1.2
 """Sessions are told of once a second."""
+OVER = "stream demo: 127.0.0.1 by RTSP sends more than 500 RTCP packets a second"
 DEAF = 5
 """Each has 4 MiB unread at most, and the second of pictures that it began with."""
 
@@ -164,7 +165,21 @@ def rtsp_reports(place: Place) -> list[str]:
     sock = place.held.enter_context(rtsp_viewer.connect(HOST, place.rtsp, "demo", udp=False))
     report = rtcp.receiver_report(9) + rtcp.picture_loss(9, 9)
     sock.sendall((b"$\x01" + len(report).to_bytes(2) + report) * 1000)
-    return []
+    return [OVER]
+
+
+def rtsp_reports_by_udp(place: Place) -> list[str]:
+    """Of the viewer, of somebody at its address, and of what no RTCP is."""
+    media, reports = rtsp_viewer.connect_both(HOST, place.rtsp, "demo", udp=True)
+    place.held.enter_context(media)
+    stranger = place.udp(reports.getpeername()[1])
+    report = rtcp.receiver_report(9) + rtcp.picture_loss(9, 9)
+    kinds = [report, b"\x81\xc9\xff\xff" + os.urandom(60), os.urandom(1400)]
+    for number in range(FLOOD):
+        (reports if number % 2 else stranger).send(kinds[number % len(kinds)])
+        if number % 100 == 0:
+            time.sleep(0.001)
+    return [OVER]
 
 
 def srt_trickle(place: Place) -> list[str]:
@@ -200,8 +215,8 @@ def deaf_websockets(place: Place) -> list[str]:
 
 
 ATTACKS: list[Callable[[Place], list[str]]] = [
-    dtls_hello, dtls_first_flight, stun_flood, webrtc_reports, rtsp_reports, rtmp_unfinished,
-    rtmp_pings, srt_trickle, deaf_websockets,
+    dtls_hello, dtls_first_flight, stun_flood, webrtc_reports, rtsp_reports, rtsp_reports_by_udp,
+    rtmp_unfinished, rtmp_pings, srt_trickle, deaf_websockets,
 ]  # fmt: skip
 
 
