@@ -23,7 +23,8 @@ from local_cluster import wait_until
 from tests.support.fault_viewers import Viewer
 
 POLL_S = 0.5
-FETCH_TIMEOUT_S = 3.0
+FETCH_TIMEOUT_S = 10.0
+"""As long as hls.js waits for the first byte of a playlist (`maxTimeToFirstByteMs`)."""
 END_TIMEOUT_S = 15.0
 RTMP_PORT = 1935
 """Of a pool's Service."""
