@@ -51,8 +51,6 @@ class Part:
 
     arguments: tuple[str, ...]
     processes: int
-    shared_by: str = "loadfile"
-    """How the tests are shared among the processes: pytest-xdist's --dist."""
     long: tuple[str, ...] = ()
     """More arguments for the long run, which a process more shares."""
     is_aside: bool = False
@@ -70,7 +68,6 @@ PARTS = {
     "kubernetes": Part(
         ("tests/integration", "-m", "kubernetes"),
         1,
-        "loadgroup",
         long=("tests/cluster",),
         is_aside=True,
     ),
@@ -164,9 +161,8 @@ def _run(name: str, long: bool, more: list[str], folder: str) -> Result:
     processes = 1 if AGAIN in more else part.processes + is_long
     command = [sys.executable, "-m", "pytest", *part.arguments, *(part.long if is_long else ())]
     command += [f"--junitxml={report}", "-q", "--durations=10", "--longest-first"]
+    command += [f"--processes={processes}"]
     command += ["-o", f"cache_dir={REPORTS / name}"]  # parts beside each other, each what failed
-    if processes > 1:  # one is cheaper without a second that only tells it what to do
-        command += ["-n", str(processes), "--dist", part.shared_by, "--no-loadscope-reorder"]
     environment = {**os.environ, FOLDER: folder}
     # Else hundreds of processes compile all that they import: half of what it costs to start one.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)

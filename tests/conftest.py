@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.longest import longest_first
+from tests.support.pool import pytest_runtestloop as pytest_runtestloop  # a hook
 
 # A busy machine is no fault of the code: `timeout` of pytest still ends what hangs.
 settings.register_profile(
@@ -30,6 +31,9 @@ CLUSTER_TESTS = Path(__file__).parent / "cluster"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also the tests marked `long`")
     parser.addoption("--longest-first", action="store_true", help="the order of a whole run")
+    parser.addoption(
+        "--processes", type=int, default=1, metavar="N", help="that run files beside each other"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -38,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if fixture := _kubernetes(item):
             item.add_marker(pytest.mark.kubernetes)
-            item.add_marker(pytest.mark.xdist_group(fixture))
+            item.add_marker(pytest.mark.one_process(fixture))
         is_long = item.get_closest_marker("long") and not config.getoption("--long")
         (left if is_long else kept).append(item)
     if left:

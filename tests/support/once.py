@@ -1,6 +1,6 @@
 """What all processes of a test run use and one makes: encoded footage, above all.
 
-A fixture of the session is one of each process of pytest-xdist, so seven processes would encode the
+A fixture of the session is one of each process, so seven processes would encode the
 same clip seven times. The parts of `python -m tests` share a folder as well.
 """
 
@@ -21,8 +21,6 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     `name` says all that it depends on. `make` is given a path that ends as `name` does.
     """
     root = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # each process has a folder there
     folder = Path(os.environ.get(FOLDER) or root / "once")
     folder.mkdir(exist_ok=True)
     place = folder / name

@@ -36,7 +36,7 @@ def kubernetes_store(request):
 
 
 ADAPTERS = {"postgres": postgres_store, "kubernetes": kubernetes_store}
-WITH_API_SERVER = [pytest.mark.kubernetes, pytest.mark.xdist_group("api_server")]
+WITH_API_SERVER = [pytest.mark.kubernetes, pytest.mark.one_process("api_server")]
 """Marks that the fixture `api_server` gives, where it is seen before the test runs."""
 KUBERNETES = pytest.param("kubernetes", marks=WITH_API_SERVER)
 PLACING = pytest.mark.parametrize("open_store", ["postgres"], indirect=True)
