@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -194,7 +195,11 @@ def work(session: pytest.Session, parent: Connection) -> NoReturn:
 
 
 def _by_itself(config: pytest.Config) -> None:
-    """What it captures is its own, and the terminal is its parent's."""
+    """What it captures is its own; the terminal, and what is put down at the end of what was made
+    before, are its parent's."""
+    atexit._clear()
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
     capture = config.pluginmanager.getplugin("capturemanager")
     capture.stop_global_capturing()
     nothing = os.open(os.devnull, os.O_WRONLY)

@@ -45,17 +45,24 @@ def meet(*names):
 
 
 CONFTEST = """
-import os, pathlib
+import atexit, os, pathlib, tempfile
 import pytest
 
 HERE, PARENT = pathlib.Path(__file__).parent, os.getpid()
+MADE = tempfile.TemporaryDirectory()
+atexit.register((HERE / f"ended-{PARENT}").touch)
 
 @pytest.fixture(autouse=True, scope="session")
 def whole():
     with (HERE / "sessions").open("a") as file:
         print("begin", os.getpid(), file=file, flush=True)
+        atexit.register((HERE / f"ended-{os.getpid()}").touch)
         yield
         print("end", os.getpid(), file=file)
+
+def pytest_sessionfinish():
+    assert pathlib.Path(MADE.name).exists(), "it is not the processes' to remove"
+    MADE.cleanup()
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report):
@@ -124,6 +131,7 @@ def test_each_test_runs_once_and_a_file_in_one_process(tmp_path: Path) -> None:
     sessions = lines(tmp_path, "sessions")
     assert len(sessions) == 4, "fixtures of the session go on from file to file"
     assert {pid for _, pid in sessions} == set(of_file.values())
+    assert all((tmp_path / f"ended-{pid}").exists() for pid in of_file.values())
     (suite,) = ET.parse(tmp_path / "report.xml").getroot().iter("testsuite")
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("6", "1", "1")
 
