@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from media_streamer.egress.context import Egress
+from media_streamer.egress.http import api_calls
 from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.app import HttpApp
 from media_streamer.egress.http.proxy import ApiProxy
@@ -73,7 +74,7 @@ class Front:
             return await forward(request, ip)
 
         self.proxy.forward = counted  # type: ignore[method-assign]
-        server = HttpApp(self.egress, self.proxy).server(api=True)
+        server = self.server = HttpApp(self.egress, self.proxy).server(api=True)
         listening = await loop.create_server(server, "127.0.0.1", 0)
         self.port = listening.sockets[0].getsockname()[1]
 
@@ -374,7 +375,7 @@ async def test_who_goes_away_holds_nothing(front: Front) -> None:
 
 async def test_no_more_is_read_than_the_client_takes(front: Front) -> None:
     sent = 0
-    whole = 64 * 1024 * 1024
+    whole = 32 * 1024 * 1024
 
     async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
         nonlocal sent
@@ -401,7 +402,7 @@ async def test_no_more_is_read_than_the_client_takes(front: Front) -> None:
 
 async def test_who_does_not_read_is_cut_off(front: Front) -> None:
     async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-        to.write(b"HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n" + bytes(64_000_000))
+        to.write(b"HTTP/1.1 200 OK\r\nContent-Length: 32000000\r\n\r\n" + bytes(32_000_000))
         await to.drain()
 
     front.answer = answer
@@ -447,6 +448,46 @@ async def test_a_server_that_stops_waits_for_a_call(tmp_path: Path) -> None:
     await until(lambda: len(front.asked) == 1)
     _, (_, body) = await asyncio.gather(stop(), client.answer())
     assert body == b"hi"
+
+
+async def test_a_call_that_takes_its_time_is_no_idle_connection(
+    front: Front, client: Client
+) -> None:
+    go = asyncio.Event()
+
+    async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        await go.wait()
+        to.write(OK)
+
+    front.answer = answer
+    client.writer.write(GET)
+    await until(lambda: len(front.asked) == 1)
+    for connection in front.server.connections:
+        connection._next_keepalive_close_time = 0.0
+        connection._process_keepalive()
+    go.set()
+    assert (await client.answer())[1] == b"hi"
+
+
+async def test_the_api_may_not_be_silent_for_ever(
+    front: Front, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_calls, "READ_TIMEOUT_SECONDS", 0.05)
+    begin = b""
+
+    async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        front.answer = front.usual
+        to.write(begin)
+        await reader.read()
+
+    front.answer = answer
+    assert (await client.ask(GET))[1] == b"hi"
+    assert front.handled == 1, "nothing was said yet, so somebody else could ask"
+    begin, front.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", answer
+    client.writer.write(GET)
+    assert (await client.rest()).endswith((b"abc", b"reset"))
+    assert front.handled == 1
+    assert len(front.proxy._places) == 0
 
 
 async def test_the_log_of_requests_has_them_as_it_has_others(
