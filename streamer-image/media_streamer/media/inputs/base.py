@@ -274,8 +274,13 @@ class ThreadInput(Input):
         except Exception as reason:
             log.exception("%s: input failed", self.name)
             error = f"internal error: {type(reason).__name__}"
+        self._let_go()
         self._deadline = float("inf")
         self.receiver.ended(None if self._stopping.is_set() else error)
+
+    def _let_go(self) -> None:
+        """Of what the libraries keep for the source, once it is read: it goes now, and not with the
+        garbage of this input, which may lie for minutes."""
 
     @abstractmethod
     def _read(self) -> None:

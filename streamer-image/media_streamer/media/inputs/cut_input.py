@@ -100,6 +100,10 @@ class CutInput(DemuxInput):
         with self._connection:
             super()._read()
 
+    def _let_go(self) -> None:
+        super()._let_go()
+        self._reader = None
+
     def _open(self) -> InputContainer:
         options = self._options
         if self._reader is None:

@@ -133,6 +133,10 @@ def left_out(streams: Iterable[Stream], told: set[int]) -> list[str]:
     ]
 
 
+def _is_over() -> AbstractContextManager[InputContainer]:
+    raise InputError("the source is over")
+
+
 class DemuxInput(ThreadInput):
     """An input behind an FFmpeg demuxer.
 
@@ -181,6 +185,11 @@ class DemuxInput(ThreadInput):
             if not self._stopping.is_set():
                 self.count_status(http_status(error))
                 raise InputError(describe(error)) from error
+
+    def _let_go(self) -> None:
+        self._lanes.clear()
+        self._streams = []
+        self._opener = _is_over
 
     def _goes_on(self) -> bool:
         """True if the source continues with other tracks, for the opener to open."""
