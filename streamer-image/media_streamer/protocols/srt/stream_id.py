@@ -2,7 +2,8 @@
 
 Forms: `#!::r=NAME,m=publish,…` (SRT Access Control Guidelines), `publish:NAME` and `read:NAME`
 (what encoders made for other servers send), a plain `NAME`, each with `?token=…` behind the name.
-NAME may have slashes and percent escapes.
+NAME may have slashes and percent escapes. The first form may come as a URL has it
+(`%23!::r%3DNAME…`): ffmpeg, and so OBS Studio, sends the parameter of its URL as it stands there.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from urllib.parse import parse_qsl, unquote
 MAX_CHARACTERS = 512
 MAX_FIELDS = 32
 _PREFIX = "#!::"
+_ESCAPED_HASH = "%23"
+_UNREADABLE = "the stream id cannot be read"
 _MODES: dict[str, Literal["play", "publish"]] = {
     "request": "play",
     "read": "play",
@@ -40,6 +43,8 @@ def parse(text: str) -> StreamId:
     """Read a stream id; raises BadStreamId. An empty one names no stream."""
     if len(text) > MAX_CHARACTERS:
         raise BadStreamId(f"a stream id of more than {MAX_CHARACTERS} characters")
+    if text.startswith(_ESCAPED_HASH) and (meant := _unquoted(text)).startswith(_PREFIX):
+        text = meant
     if text.startswith(_PREFIX):
         return _keys(text.removeprefix(_PREFIX))
     mode: Literal["play", "publish"] | None = None
@@ -68,7 +73,14 @@ def _named(text: str, mode: Literal["play", "publish"] | None, keys: dict[str, s
     path, _, query = text.partition("?")
     try:
         pairs = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-        name = unquote(path, errors="strict").strip("/")
     except ValueError:
-        raise BadStreamId("the stream id cannot be read") from None
+        raise BadStreamId(_UNREADABLE) from None
+    name = _unquoted(path).strip("/")
     return StreamId(name, mode, query, {**keys, **pairs})
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except ValueError:
+        raise BadStreamId(_UNREADABLE) from None
