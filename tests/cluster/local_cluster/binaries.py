@@ -18,6 +18,7 @@ from local_cluster.layout import KUBERNETES_VERSION, MODULES, Layout
 from local_cluster.processes import ClusterError, run
 
 BUILD_TIMEOUT_S = 3600
+_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"}
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 _MAJOR, _MINOR, _ = KUBERNETES_VERSION.split(".")
 
@@ -53,6 +54,19 @@ MODULES_TO_BUILD = (
     Module("coredns", {"coredns": "."}),
     Module("pause", {"pause": "."}),
 )
+_CERT_MANAGER = "github.com/cert-manager/cert-manager"
+WAYS_IN = (
+    Module(
+        "cert-manager",
+        {
+            f"cert-manager-{name}": f"{_CERT_MANAGER}/cmd/{name}"
+            for name in ("cainjector", "controller", "webhook")
+        },
+    ),
+    Module("envoy-gateway", {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"}),
+    Module("traefik", {"traefik": "github.com/traefik/traefik/v3/cmd/traefik"}),
+)
+"""What is not of the cluster: controllers of Ingress, Gateway and certificates, for one test."""
 
 
 def digest(module: Module) -> str:
@@ -77,19 +91,25 @@ def is_current(layout: Layout, module: Module) -> bool:
     )
 
 
-def missing(layout: Layout) -> list[Module]:
-    """The modules that have to be built."""
-    return [module for module in MODULES_TO_BUILD if not is_current(layout, module)]
+def missing(layout: Layout, modules: tuple[Module, ...] = MODULES_TO_BUILD) -> list[Module]:
+    """Those of the modules that have to be built."""
+    return [module for module in modules if not is_current(layout, module)]
 
 
-def ensure(layout: Layout) -> None:
+def source_of(module: Module, path: str) -> Path:
+    """The folder, in Go's cache, of a module that `module` requires."""
+    listed = ["go", "list", "-m", "-f", "{{.Dir}}", path]
+    return Path(run(listed, cwd=MODULES / module.folder, env=_ENVIRONMENT).strip())
+
+
+def ensure(layout: Layout, modules: tuple[Module, ...] = MODULES_TO_BUILD) -> None:
     """Build what is missing; a second process that wants the same waits for the first."""
-    if not missing(layout):
+    if not missing(layout, modules):
         return
     layout.bin.mkdir(parents=True, exist_ok=True)
     with (layout.bin / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for module in missing(layout):
+        for module in missing(layout, modules):
             _build(layout, module)
 
 
@@ -106,7 +126,7 @@ def _build(layout: Layout, module: Module) -> None:
         run(
             ["nice", "go", "build", "-ldflags", module.ldflags, "-o", str(target), package],
             cwd=MODULES / module.folder,
-            env={"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"},
+            env=_ENVIRONMENT,
             timeout=BUILD_TIMEOUT_S,
         )
         # Renamed, never written over: the old one may be running.

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from local_cluster import binaries, images
+from local_cluster import binaries, envoy, images
 from local_cluster.cluster import LocalCluster
 from local_cluster.layout import KUBECONFIG, NODES
 from local_cluster.processes import ClusterError
@@ -18,6 +18,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="local_cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build the programs and base images only")
+    commands.add_parser("build-ways-in", help="build what `test_ways_in.py` needs besides")
     commands.add_parser("up", help="start the cluster, unless it runs")
     commands.add_parser("down", help="stop it and remove everything")
     commands.add_parser("status", help="print what runs, as JSON; exit status 1 if it does not")
@@ -37,6 +38,9 @@ def _carry_out(arguments: argparse.Namespace) -> int:
             binaries.ensure(cluster.layout)
             for tag in images.RECIPES:
                 print(images.archive_of(cluster.layout, tag))
+        case "build-ways-in":
+            binaries.ensure(cluster.layout, binaries.WAYS_IN)
+            print(envoy.ensure(cluster.layout))
         case "up":
             began = time.monotonic()
             started = cluster.up()
