@@ -1,6 +1,7 @@
 """Real footage as canonical frames, read the way an input reads it."""
 
 import importlib.metadata
+import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -81,3 +82,12 @@ def read_clip(path: Path) -> Clip:
                 )
             )
     return Clip(list(tracks.values()), frames)
+
+
+def rich_film(folder: Path) -> None:
+    """Makes the folder, and in it `rich.ts`: 2 s of noise, at 25 Mbit/s."""
+    folder.mkdir()
+    noise = "-f rawvideo -video_size 640x360 -pixel_format yuv420p -framerate 25 -i /dev/urandom"
+    rate = "-t 2 -c:v libx264 -preset ultrafast -g 25 -b:v 25M -maxrate 25M -bufsize 25M"
+    words = ("ffmpeg", "-v", "error", *noise.split(), *rate.split(), folder / "rich.ts")
+    subprocess.run(words, check=True, timeout=60)

@@ -36,6 +36,8 @@ STEADY_SECONDS = 10.0
 STOP_SECONDS = 3.0
 """What a job may take to end."""
 
+TOO_SLOW = "the receiver takes less than the stream has: groups of pictures are left out"
+
 Status = Literal["pending", "starting", "running", "retry", "error"]
 
 
@@ -96,6 +98,15 @@ class Work:
             self.stream,
             self.job.title,
         )
+
+    def lags(self, lags: bool) -> None:
+        """The peer takes less than there is, or does no more. Told while it holds, unless what is
+        told is worse."""
+        if lags and not self.error:
+            self.error = TOO_SLOW
+            log.warning("stream %s: %s: %s", self.stream, self.job.title, TOO_SLOW)
+        elif not lags and self.error == TOO_SLOW:
+            self.error = ""
 
     @property
     def is_steady(self) -> bool:

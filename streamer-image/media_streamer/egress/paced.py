@@ -25,27 +25,24 @@ START_SECONDS = 0.25
 Datagram = TypeVar("Datagram")
 
 
-Cut = tuple[list[tuple[int, Datagram]], bytes]
-"""Datagrams, each with its size, and the bytes that fill none."""
+Cut = list[tuple[int, Datagram]]
+"""Datagrams, each with its size."""
 
 
 class LastCut(Generic[Datagram]):
     """All who are sent a broadcast are written the very same bytes, one after the other: they are
-    cut once for all who have the same left of what came before."""
+    cut once for all."""
 
     def __init__(self, cut: Callable[[bytes], Cut[Datagram]]) -> None:
         self._cut = cut
         self._data = b""
-        self._cuts: dict[bytes, Cut[Datagram]] = {}
+        self._last: Cut[Datagram] = []
 
-    def of(self, rest: bytes, data: bytes) -> Cut[Datagram]:
-        """Of `rest` and `data`. Must not be changed: it is everybody's."""
+    def of(self, data: bytes) -> Cut[Datagram]:
+        """Must not be changed: it is everybody's."""
         if data is not self._data:
-            self._data, self._cuts = data, {}
-        found = self._cuts.get(rest)
-        if found is None:
-            found = self._cuts[rest] = self._cut(rest + data if rest else data)
-        return found
+            self._data, self._last = data, self._cut(data)
+        return self._last
 
 
 class PacedSender(ABC, Generic[Datagram]):

@@ -102,6 +102,7 @@ class Push:
         """
         work = self._work
         viewer = broadcast.deliver(transport, work.account, replay=replay)
+        dropped = work.account.dropped_gops
         work.works()
         try:
             while not (lost.done() or viewer.closed.done()):
@@ -112,6 +113,7 @@ class Push:
                 )
                 if time.monotonic() - broadcast.last_data > self.idle_seconds:
                     raise JobFailed("the stream gives no data")
+                work.lags(viewer.skipping and work.account.dropped_gops > dropped)
         finally:
             viewer.detach("push ended")
         if lost.done():

@@ -23,7 +23,8 @@ CALL = """async ([address, isPublisher]) => {
   const answer = await fetch(address, {
     method: "POST", body: peer.localDescription.sdp, headers: {"Content-Type": "application/sdp"},
   });
-  await peer.setRemoteDescription({type: "answer", sdp: await answer.text()});
+  window.answered = await answer.text();
+  await peer.setRemoteDescription({type: "answer", sdp: window.answered});
   return [answer.headers.get("Location"), answer.headers.get("ETag")];
 }"""
 RESTART = """async ([address, tag]) => {
@@ -38,7 +39,7 @@ RESTART = """async ([address, tag]) => {
     headers: {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": tag},
   });
   const theirs = await answer.text();
-  let sdp = peer.currentRemoteDescription.sdp;
+  let sdp = window.answered;
   for (const name of names) sdp = sdp.replaceAll(`a=${name}:${said(sdp, name)}`,
     `a=${name}:${said(theirs, name)}`);
   const candidates = (text) => text.match(/^a=candidate:.*$/gm).map((one) => one.trim());

@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.certificates import make_chain
@@ -159,3 +160,54 @@ async def test_gstreamer_publishes(door: Door, family: int, transport: str) -> N
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.communicate()
+
+
+TONE_HZ, OTHER_HZ, RATE = 440, 1000, 48_000
+
+
+def tones(file: Path) -> list[int]:
+    """The loudest frequency of each channel of two seconds of stereo (F32LE), in Hz."""
+    sound = np.fromfile(file, np.float32).reshape(-1, 2)[-RATE:]  # an encoder begins softly
+    assert len(sound) == RATE
+    return [int(np.abs(np.fft.rfft(channel)).argmax()) for channel in sound.T]
+
+
+async def test_opus_is_published_and_heard(door: Door, tmp_path: Path) -> None:
+    """Of GStreamer, by FFmpeg and by GStreamer: two channels that are not the same (RFC 7587)."""
+    status, _, _ = await run("gst-inspect-1.0", "rtspclientsink", seconds=30)
+    if status:
+        pytest.skip("no rtspclientsink: apt install gstreamer1.0-rtsp")
+    url = door.url("guest/opus")
+    source = "audiotestsrc is-live=true freq={} ! audio/x-raw,rate=48000,channels=1 ! queue ! mix."
+    left, right = (source.format(hertz).split() for hertz in (TONE_HZ, OTHER_HZ))
+    publisher = await asyncio.create_subprocess_exec(
+        "gst-launch-1.0", "-q", "interleave", "name=mix", "!", "audioconvert", "!",
+        "audio/x-raw,channels=2,channel-mask=(bitmask)3", "!", "opusenc", "bitrate=128000", "!",
+        "rtspclientsink", f"location={url}", "protocols=tcp", *left, *right,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        state = await door.streamer.running("guest/opus")
+        (track,) = state["stats"]["media_info"]["tracks"]
+        assert (track["codec"], track["channels"]) == ("opus", 2)
+        for transport in ("tcp", "udp"):
+            decoded = tmp_path / f"{transport}.f32"
+            status, _, err = await run(
+                "ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", transport, "-i", url,
+                "-t", "2", "-ac", "2", "-ar", str(RATE), "-f", "f32le", str(decoded), seconds=40,
+            )  # fmt: skip
+            assert status == 0, err
+            assert tones(decoded) == [TONE_HZ, OTHER_HZ], transport
+        decoded = tmp_path / "gst.f32"
+        buffers = 100  # of 20 ms each
+        _, _, err = await run(
+            "gst-launch-1.0", "-q", "rtspsrc", f"location={url}", "protocols=tcp", "!",
+            "rtpopusdepay", "!", "opusdec", "!", "audioconvert", "!",
+            f"audio/x-raw,format=F32LE,channels=2,rate={RATE}", "!",
+            "identity", f"eos-after={buffers}", "!", "filesink", f"location={decoded}", seconds=40,
+        )  # fmt: skip
+        assert tones(decoded) == [TONE_HZ, OTHER_HZ], err
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            publisher.terminate()
+        await publisher.communicate()

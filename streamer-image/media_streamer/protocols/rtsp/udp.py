@@ -32,7 +32,7 @@ def cut(data: bytes) -> list[Run]:
 
 
 def _cut(data: bytes) -> Cut[Run]:
-    return [(len(run[2]), run) for run in cut(data)], b""
+    return [(len(run[2]), run) for run in cut(data)]
 
 
 _last_cut = LastCut(_cut)
@@ -47,8 +47,7 @@ class UdpSender(PacedSender[Run]):
 
     def write(self, data: bytes) -> None:
         """Send interleaved packets; those of a track that was not set up are left out."""
-        runs, _ = _last_cut.of(b"", data)
-        self.queue([one for one in runs if one[1][0] in self._routes])
+        self.queue([one for one in _last_cut.of(data) if one[1][0] in self._routes])
         self.pump()
 
     def send(self, datagrams: list[Run]) -> int:

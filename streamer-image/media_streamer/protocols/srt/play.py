@@ -22,7 +22,7 @@ def _cut(data: bytes) -> Cut[bytes]:
     """Full messages, and a last one with what is left: the end of a picture does not wait for the
     next one, which would make it 40 ms older."""
     messages = [data[at : at + PAYLOAD_BYTES] for at in range(0, len(data), PAYLOAD_BYTES)]
-    return [(len(message), message) for message in messages], b""
+    return [(len(message), message) for message in messages]
 
 
 _last_cut = LastCut(_cut)
@@ -38,8 +38,7 @@ class SrtSender(PacedSender[bytes]):
 
     def write(self, data: bytes) -> None:
         """Send whole packets of a transport stream."""
-        messages, _ = _last_cut.of(b"", data)
-        self.queue(messages)
+        self.queue(_last_cut.of(data))
         self.pump()
 
     def send(self, datagrams: list[bytes]) -> int:

@@ -1,4 +1,4 @@
-"""`push udp://[INTERFACE@]HOST:PORT[/INTERFACE][?ttl=N]`: MPEG-TS in datagrams of seven packets.
+"""`push udp://[INTERFACE@]HOST:PORT[/INTERFACE][?ttl=N]`: MPEG-TS in datagrams of seven packets at most.
 
 Nobody answers, so a push runs as soon as there is an address; what the network says (a host that
 refuses, no route) is an error that is told, and the push goes on. The rate is that of the stream:
@@ -16,6 +16,7 @@ import logging
 import socket
 import struct
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -124,10 +125,10 @@ def _set_multicast(sock: socket.socket, url: UdpUrl, loop_back: bool) -> None:
 
 
 def _cut(data: bytes) -> Cut[bytes]:
-    """Runs of full datagrams."""
-    whole = len(data) // DATAGRAM_BYTES * DATAGRAM_BYTES
-    cut = [data[at : min(at + RUN_BYTES, whole)] for at in range(0, whole, RUN_BYTES)]
-    return [(len(run), run) for run in cut], data[whole:]
+    """Runs of full datagrams; the last one has what is left: the end of a picture does not wait for
+    the next one, which would make it 40 ms older."""
+    cut = [data[at : at + RUN_BYTES] for at in range(0, len(data), RUN_BYTES)]
+    return [(len(run), run) for run in cut]
 
 
 _last_cut = LastCut(_cut)
@@ -171,7 +172,6 @@ class UdpSender(PacedSender[bytes]):
         self._seal = seal
         self._size = DATAGRAM_BYTES + (seal.head_bytes if seal else 0)
         self._work = work
-        self._rest = b""
         self._refused = 0
         self._in_runs = True
         self._share = 0
@@ -183,9 +183,8 @@ class UdpSender(PacedSender[bytes]):
         return self._share
 
     def write(self, data: bytes) -> None:
-        """Send whole packets; what fills no datagram goes with the next ones."""
-        runs, self._rest = _last_cut.of(self._rest, data)
-        self.queue(runs)
+        """Send whole packets."""
+        self.queue(_last_cut.of(data))
         self._share = self.get_write_buffer_size() // SPREAD_STEPS
         self.pump()
         self._calm.wrote()
@@ -197,8 +196,7 @@ class UdpSender(PacedSender[bytes]):
 
     def send(self, datagrams: list[bytes]) -> int:
         size = self._size
-        for at in range(0, len(datagrams), RUNS_AT_ONCE):
-            runs = datagrams[at : at + RUNS_AT_ONCE]
+        for runs in _batches(datagrams):
             if self._seal is not None:
                 runs = [_sealed(run, self._seal) for run in runs]
             if not self._in_runs or not self._send_runs(runs):
@@ -232,6 +230,19 @@ class UdpSender(PacedSender[bytes]):
             self._refused += 1
             self._work.count("errors_dropped_frames")
             self._calm.broken(error.strerror or str(error))
+
+
+def _batches(runs: list[bytes]) -> Iterator[list[bytes]]:
+    """What leaves in one call: of its datagrams only the last one may be a shorter one (udp(7),
+    UDP_SEGMENT)."""
+    batch: list[bytes] = []
+    for run in runs:
+        batch.append(run)
+        if len(run) % DATAGRAM_BYTES or len(batch) == RUNS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _sealed(run: bytes, seal: Seal) -> bytes:

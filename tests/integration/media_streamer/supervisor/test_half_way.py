@@ -9,11 +9,9 @@ import base64
 import os
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 from media_streamer.budgets import RTMP_LEAST_CHUNK_BYTES
 from media_streamer.protocols.rtmp.chunks import SET_CHUNK_SIZE, USER_CONTROL, write_message
@@ -22,6 +20,7 @@ from media_streamer.rtp import rtcp
 
 from tests.support import proc, rtsp_viewer, webrtc_viewer
 from tests.support import srt_packets as srt
+from tests.support.clips import rich_film
 from tests.support.first_key import first_key
 from tests.support.ports import free_port
 from tests.support.streamer import Streamer, until
@@ -218,15 +217,6 @@ ATTACKS: list[Callable[[Place], list[str]]] = [
     dtls_hello, dtls_first_flight, stun_flood, webrtc_reports, rtsp_reports, rtsp_reports_by_udp,
     rtmp_unfinished, rtmp_pings, srt_trickle, deaf_websockets,
 ]  # fmt: skip
-
-
-def rich_film(folder: Path) -> None:
-    """2 s of noise, at 25 Mbit/s."""
-    folder.mkdir()
-    noise = "-f rawvideo -video_size 640x360 -pixel_format yuv420p -framerate 25 -i /dev/urandom"
-    rate = "-t 2 -c:v libx264 -preset ultrafast -g 25 -b:v 25M -maxrate 25M -bufsize 25M"
-    words = ("ffmpeg", "-v", "error", *noise.split(), *rate.split(), folder / "rich.ts")
-    subprocess.run(words, check=True)
 
 
 async def serve(streamer: Streamer) -> Place:

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.clips import rich_film
 from tests.support.file_server import FileServer, serving
 from tests.support.ports import free_port
 from tests.support.streamer import VIEWER, Streamer, ffprobe, until
+from tests.support.ts_viewer import TsViewer
 
 from .pushing import grows, is_continuous, push_is, pushes
 
@@ -269,6 +271,66 @@ stream live {{
             assert one.get("errors_dropped_segments", 0) == 0
             assert len(received) > before > 0
             assert is_continuous(bytes(received))
+        finally:
+            server.close()
+            streamer.write("")
+            await streamer.serve()
+
+
+async def test_a_target_that_takes_a_byte_a_second(streamer: Streamer) -> None:
+    """It is told, with what is left out; another push and who watches notice nothing."""
+    films = streamer.directory / "slow-films"
+    rich_film(films)
+
+    async def sip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken = writer.get_extra_info("socket").dup()
+        try:
+            while True:
+                await asyncio.sleep(1)
+                with contextlib.suppress(BlockingIOError):
+                    taken.recv(1)
+        finally:
+            taken.close()
+            writer.transport.abort()
+
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.bind(("127.0.0.1", 0))
+        # What asyncio reads of itself is bounded: it is read by hand.
+        server = await asyncio.start_server(sip, sock=slow, limit=1)
+        streamer.write(
+            f"""
+vod slow-films {{ storage {films}; }}
+stream copy {{ input publish://; }}
+stream live {{
+  input file://slow-films/rich.ts;
+  push tshttp://127.0.0.1:{slow.getsockname()[1]}/slow timeout=2;
+  push tshttp://127.0.0.1:{streamer.http_port}/copy/mpegts retry_timeout=1;
+}}
+"""
+        )
+        try:
+            await streamer.serve()
+            viewer = TsViewer(f"{streamer.base}/live/mpegts")
+            await streamer.running("copy")
+
+            async def is_said() -> Any:
+                found = (await pushes(streamer))[0]
+                return found if "takes less than" in found.get("error", "") else None
+
+            said = await until(is_said, "the state says it", 30)
+            assert said["status"] == "running"
+            assert said["errors_dropped_segments"] >= 1
+            assert "/slow: the receiver takes less than the stream has" in streamer.log
+            seen = len(viewer.data)
+            await grows(streamer, index=1)
+            other = (await pushes(streamer))[1]
+            assert (other["status"], other.get("retries", 0)) == ("running", 0), other
+            assert other.get("errors_dropped_segments", 0) == 0
+            assert len(viewer.data) > seen
+            assert viewer.is_whole
+            viewer.task.cancel()
+            await asyncio.gather(viewer.task, return_exceptions=True)
         finally:
             server.close()
             streamer.write("")

@@ -5,7 +5,7 @@ import time
 from typing import Any, cast
 
 import pytest
-from media_streamer.egress.jobs import JobFailed, Work
+from media_streamer.egress.jobs import TOO_SLOW, JobFailed, Work
 from media_streamer.egress.push import IDLE_SECONDS, Push
 from media_streamer.wire.control import Job
 
@@ -20,6 +20,7 @@ class Delivered:
     def __init__(self) -> None:
         self.closed = asyncio.get_running_loop().create_future()
         self.why = ""
+        self.skipping = False
 
     def detach(self, why: str) -> None:
         self.why = why
@@ -36,6 +37,29 @@ class Silent:
         return self.delivered
 
 
+class Lively:
+    """One that has just had data, whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.delivered = Delivered()
+        self._looks = asyncio.Queue[None]()
+
+    @property
+    def last_data(self) -> float:
+        self._looks.put_nowait(None)
+        return time.monotonic()
+
+    async def looked_at(self, times: int) -> None:
+        while not self._looks.empty():
+            self._looks.get_nowait()
+        async with asyncio.timeout(30):
+            for _ in range(times):
+                await self._looks.get()
+
+    def deliver(self, *_: object, **__: object) -> Delivered:
+        return self.delivered
+
+
 async def test_a_stream_without_data_ends_the_push_after_its_timeout() -> None:
     assert push(b'{"url": "tshttp://h/x"}').idle_seconds == IDLE_SECONDS
     one = push(b'{"url": "tshttp://h/x", "timeout": 1}')
@@ -45,3 +69,33 @@ async def test_a_stream_without_data_ends_the_push_after_its_timeout() -> None:
         async with asyncio.timeout(30):
             await one.send(cast(Any, broadcast), cast(Any, None), lost)
     assert broadcast.delivered.why == "push ended"
+
+
+def test_a_receiver_that_is_too_slow_is_told_while_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    work = Work(Job("1", "live", "tshttp", "push", "a push", b"{}", 1, 1))
+    for lags, told in ((True, TOO_SLOW), (True, TOO_SLOW), (False, ""), (True, TOO_SLOW)):
+        work.lags(lags)
+        assert work.report().error == told
+    assert caplog.text.count(f"stream live: a push: {TOO_SLOW}") == 2
+    work.error = "network is unreachable"
+    for lags in (True, False):
+        work.lags(lags)
+        assert work.error == "network is unreachable"
+
+
+async def test_who_waits_for_the_first_key_frame_does_not_lag() -> None:
+    one = push(b'{"url": "tshttp://h/x", "timeout": 1}')
+    broadcast = Lively()
+    broadcast.delivered.skipping = True
+    lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    sending = asyncio.create_task(one.send(cast(Any, broadcast), cast(Any, None), lost))
+    work, told = one._work, []
+    for dropped, skipping in ((0, True), (1, True), (1, False)):
+        work.account.dropped_gops = dropped
+        broadcast.delivered.skipping = skipping
+        await broadcast.looked_at(2)
+        told.append(work.error)
+    assert told == ["", TOO_SLOW, ""]
+    lost.set_result("gone")
+    with pytest.raises(JobFailed, match="gone"):
+        await sending

@@ -67,7 +67,7 @@ def work() -> Work:
     return Work(Job("1", "live", "udp", "push", "a push", b"{}", 1, 1))
 
 
-async def test_datagrams_are_full_and_spread() -> None:
+async def test_datagrams_are_full_but_the_last_and_spread() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.setblocking(False)
@@ -75,15 +75,66 @@ async def test_datagrams_are_full_and_spread() -> None:
         place = ("127.0.0.1", url.port)
         sender = UdpSender(open_socket(url, place, socket.AF_INET, loop_back=False), work())
         data = b"".join(bytes([n]) * 188 for n in range(20 * 7 + 3))
-        sender.write(data[:1000])
-        assert sender.get_write_buffer_size() == 0  # fills no datagram yet
-        sender.write(data[1000:])
-        assert sender.get_write_buffer_size() == 12 * DATAGRAM_BYTES  # two runs went at once
+        sender.write(data)
+        assert sender.get_write_buffer_size() == 12 * DATAGRAM_BYTES + 3 * 188  # two runs went
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(30):
-            received = [await loop.sock_recv(receiver, 4096) for _ in range(20)]
-        assert b"".join(received) == data[: 20 * DATAGRAM_BYTES]
-        assert {len(one) for one in received} == {DATAGRAM_BYTES}
+            received = [await loop.sock_recv(receiver, 4096) for _ in range(21)]
+        assert b"".join(received) == data
+        assert [len(one) for one in received] == [*[DATAGRAM_BYTES] * 20, 3 * 188]
+        sender.abort()
+
+
+class Numbered:
+    """A head before each datagram."""
+
+    head_bytes = 2
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def seal(self, datagram: bytes) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(2) + datagram
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_the_end_of_a_picture_waits_for_no_other(sealed: bool) -> None:
+    """Also where those that wait leave in one call of the kernel, which cuts them by one size."""
+    here, head = ("127.0.0.1", 0), 2 if sealed else 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(here)
+        receiver.setblocking(False)
+        place = receiver.getsockname()
+        url = UdpUrl(place[0], place[1], "", DEFAULT_TTL)
+        sock = open_socket(url, place, socket.AF_INET, loop_back=False)
+        sender = UdpSender(sock, work(), Numbered() if sealed else None)
+        pictures = [bytes([n]) * 188 * count for n, count in enumerate((60, 9, 1, 14, 33))]
+        for picture in pictures:
+            sender.write(picture)
+        loop, received = asyncio.get_running_loop(), list[bytes]()
+        async with asyncio.timeout(30):
+            while sum(len(one) - head for one in received) < sum(map(len, pictures)):
+                received.append(await loop.sock_recv(receiver, 4096))
+        assert b"".join(one[head:] for one in received) == b"".join(pictures)
+        sizes = [len(one) - head for one in received]
+        assert all(size % 188 == 0 and size <= DATAGRAM_BYTES for size in sizes)
+        assert len(received) == sum(math.ceil(len(one) / DATAGRAM_BYTES) for one in pictures)
+        if sealed:
+            assert [int.from_bytes(one[:2]) for one in received] == [*range(1, len(received) + 1)]
+        sender.abort()
+
+
+async def test_one_picture_leaves_at_once() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        place = receiver.getsockname()
+        url = UdpUrl(place[0], place[1], "", DEFAULT_TTL)
+        sender = UdpSender(open_socket(url, place, socket.AF_INET, loop_back=False), work())
+        sender.write(bytes(9 * 188))
+        assert [len(receiver.recv(4096)) for _ in range(2)] == [DATAGRAM_BYTES, 2 * 188]
+        assert sender.get_write_buffer_size() == 0
         sender.abort()
 
 
