@@ -1,7 +1,8 @@
 """`push rtp://[INTERFACE@]HOST:PORT[/INTERFACE][?ttl=N]`: MPEG-TS in RTP (RFC 2250 2, RFC 3551).
 
-What `udp://` sends, each datagram of seven packets at most behind an RTP header: receivers see what is lost
-and put into order what came otherwise. Its options, rates and `standby` are those of `udp://`.
+What `udp://` sends, each datagram of at most seven packets behind an RTP header: receivers see what
+is lost and put into order what came otherwise. Its options, rates and `standby` are those of
+`udp://`.
 """
 
 import os

@@ -1,11 +1,12 @@
-"""`push udp://[INTERFACE@]HOST:PORT[/INTERFACE][?ttl=N]`: MPEG-TS in datagrams of seven packets at most.
+"""`push udp://[INTERFACE@]HOST:PORT[/INTERFACE][?ttl=N]`: MPEG-TS by UDP.
 
-Nobody answers, so a push runs as soon as there is an address; what the network says (a host that
-refuses, no route) is an error that is told, and the push goes on. The rate is that of the stream:
-what comes in bursts is spread over some tens of milliseconds, and no burst of old pictures is sent
-at the start. With `bitrate=` it is constant, padded with null packets (`constant.py`), each
-datagram at its moment (`steady.py`). With `standby` only while no other sends (`standby.py`).
-`rtp://` is the same with a header before each datagram: its `Seal`.
+A datagram has seven packets, the last one of what comes together fewer. Nobody answers, so a push
+runs as soon as there is an address; what the network says (a host that refuses, no route) is an
+error that is told, and the push goes on. The rate is that of the stream: what comes in bursts is
+spread over some tens of milliseconds, and no burst of old pictures is sent at the start. With
+`bitrate=` it is constant, padded with null packets (`constant.py`), each datagram at its moment
+(`steady.py`). With `standby` only while no other sends (`standby.py`). `rtp://` is the same with a
+header before each datagram: its `Seal`.
 """
 
 import asyncio
