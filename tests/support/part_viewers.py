@@ -2,7 +2,8 @@
 
 Each has a connection for the picture and one for the sound, and does on both what players do: a
 playlist request that waits for the next part (`_HLS_msn`, `_HLS_part`, `_HLS_skip`), then that
-part, again and again. One epoll loop in a process of its own; a playlist is parsed once for all.
+part, again and again. One epoll loop in a process of its own; a playlist is read, and what is asked
+for next is written, once for all: what the viewers cost is taken from the cores of the server.
 
 Prints `ready` once every viewer has had a part. A line on standard input begins the measurement,
 its end stops it: prints one line of JSON, `playlist` and `part`: milliseconds between the end of a
@@ -21,6 +22,7 @@ import socket
 import struct
 import sys
 import time
+from collections import defaultdict, deque
 from dataclasses import dataclass
 
 HOST = "127.0.0.1"
@@ -29,6 +31,9 @@ READ_BYTES = 1 << 18
 HEAD_BYTES = 512
 """More than the head of an answer has."""
 TRACKS = ("tracks-v1", "tracks-a1")
+WAYS = 4
+"""A playlist may be a whole one or an update, and workers hear of the other track's parts a little
+earlier or later than each other."""
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 _TIME = struct.Struct("qq")
 SHARES = (0.005, 0.5, 0.99, 1.0)
@@ -47,6 +52,18 @@ class Newest:
     """By the stream's clock, Unix seconds."""
     next_msn: int
     next_part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A playlist that many have got: what each does next."""
+
+    playlist: bytes
+    end: float
+    """Of its last part."""
+    ask_part: bytes
+    ask_playlist: bytes
+    """The one that waits for the next part."""
 
 
 def newest(text: str) -> Newest | None:
@@ -77,7 +94,7 @@ class Line:
         self._left = -1
         """Bytes of the body that are to come; the head comes first."""
         self._body_at = 0
-        self._part: Newest | None = None
+        self._part: Step | None = None
         """The part that is fetched; None while a playlist is."""
         self._late = self._asked_at = 0.0
         """How late the playlist was; when its part was asked for."""
@@ -85,10 +102,7 @@ class Line:
         self.socket = socket.create_connection((HOST, audience.port))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.setblocking(False)
-        self._ask(f"{self._folder}/index.ll.m3u8")
-
-    def _ask(self, path: str) -> None:
-        self.socket.send(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        self.socket.send(_get(f"{self._folder}/index.ll.m3u8"))
 
     def read(self, buffer: bytearray | memoryview) -> None:
         """Take what is there. Raises OSError, ValueError: it is over."""
@@ -131,14 +145,13 @@ class Line:
         if part is not None:
             audience.parts.append(self._late + came - self._asked_at)
             self._part, self.watches = None, True
-            query = f"?_HLS_msn={part.next_msn}&_HLS_part={part.next_part}&_HLS_skip=YES"
-            self._ask(f"{self._folder}/index.ll.m3u8{query}")
+            self.socket.send(part.ask_playlist)
             return
-        self._part = audience.newest(body)
-        self._late = came - self._part.end
+        self._part = step = audience.step(self._folder, body)
+        self._late = came - step.end
         audience.playlists.append(self._late)
         self._asked_at = time.time()
-        self._ask(f"{self._folder}/{self._part.uri}")
+        self.socket.send(step.ask_part)
 
 
 class Audience:
@@ -149,7 +162,8 @@ class Audience:
         self.bytes = self.failed = 0
         self.playlists: list[float] = []
         self.parts: list[float] = []
-        self._known: dict[bytes, Newest] = {}
+        self._steps: dict[str, deque[Step]] = defaultdict(lambda: deque(maxlen=WAYS))
+        """The newest of each folder first."""
         self._epoll = select.epoll()
         self._buffer = bytearray(READ_BYTES)
         self.head = memoryview(self._buffer)[:HEAD_BYTES]
@@ -161,17 +175,24 @@ class Audience:
                 self._epoll.register(line.socket, select.EPOLLIN)
             self.read(0)
 
-    def newest(self, body: bytes) -> Newest:
+    def step(self, folder: str, playlist: bytes) -> Step:
         """Raises ValueError for a playlist without parts."""
-        found = self._known.get(body)
+        steps = self._steps[folder]
+        for known in steps:
+            if known.playlist == playlist:
+                return known
+        found = newest(playlist.decode())
         if found is None:
-            found = newest(body.decode())
-            if found is None:
-                raise ValueError("a playlist without parts")
-            if len(self._known) > 64:
-                self._known.clear()
-            self._known[body] = found
-        return found
+            raise ValueError("a playlist without parts")
+        query = f"?_HLS_msn={found.next_msn}&_HLS_part={found.next_part}&_HLS_skip=YES"
+        step = Step(
+            playlist,
+            found.end,
+            _get(f"{folder}/{found.uri}"),
+            _get(f"{folder}/index.ll.m3u8{query}"),
+        )
+        steps.appendleft(step)
+        return step
 
     @property
     def all_watch(self) -> bool:
@@ -195,6 +216,10 @@ class Audience:
                 self._epoll.unregister(number)
                 self._lines.pop(number).socket.close()
         return goes_on
+
+
+def _get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 
 
 def _spread(seconds: list[float]) -> list[float]:
