@@ -9,12 +9,13 @@ usually is (a request far ahead, a part that is gone, a stream that ended) is le
 """
 
 import re
+import time
 from collections.abc import Callable
 from functools import partial
 
 from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.connection import Begin, Later
-from media_streamer.egress.http.prepared import Message, date_bytes
+from media_streamer.egress.http.prepared import Message
 from media_streamer.egress.http.quick_segments import END, Directives, Folder, Wanted
 from media_streamer.egress.http.segments import SHORT_CACHE, mp4_type
 from media_streamer.egress.http.text import Text
@@ -73,8 +74,8 @@ class _Files:
         self._playlists = playlists
         self._query_of = query_of
         self._parts: dict[tuple[str, int], Message] = {}
-        self._moment: tuple[int, bytes] = -1, b""
-        """Of the whole answers: version of the index, and the date."""
+        self._moment = -1, -1
+        """Of the whole answers: version of the index, and the second, which is their date."""
         self._ready: dict[_Question, tuple[bytes, int]] = {}
         """With the length of the body."""
         self._to_come: dict[_Question, Begin] = {}
@@ -83,7 +84,7 @@ class _Files:
         """See `Folder.answer`. Who asks for what another one has just got gets the same bytes:
         nothing is looked at but whether the index is still as it was."""
         index, viewer = self._index, wanted.viewer
-        moment = index.version, date_bytes()
+        moment = index.version, int(time.time())
         if moment != self._moment:
             self._moment = moment
             self._ready.clear()
