@@ -181,8 +181,9 @@ async def test_opus_is_published_and_heard(door: Door, tmp_path: Path) -> None:
     source = "audiotestsrc is-live=true freq={} ! audio/x-raw,rate=48000,channels=1 ! queue ! mix."
     left, right = (source.format(hertz).split() for hertz in (TONE_HZ, OTHER_HZ))
     publisher = await asyncio.create_subprocess_exec(
-        "gst-launch-1.0", "-q", "interleave", "name=mix", "!", "audioconvert", "!",
-        "audio/x-raw,channels=2,channel-mask=(bitmask)3", "!", "opusenc", "bitrate=128000", "!",
+        "gst-launch-1.0", "-q", "interleave", "name=mix", "!",
+        "capssetter", "caps=audio/x-raw,channel-mask=(bitmask)3", "!", "audioconvert", "!",
+        "opusenc", "bitrate=128000", "!",
         "rtspclientsink", f"location={url}", "protocols=tcp", *left, *right,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
