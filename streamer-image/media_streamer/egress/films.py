@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from media_streamer.disk_threads import DiskBusy, DiskThreads
 from media_streamer.egress.access import Access, AccessDenied
@@ -70,6 +70,8 @@ WORTH_BYTES = 6 * 1024
 """Smaller parts cost more to send by themselves than to copy."""
 NEAR_BYTES = 4 * 1024 * 1024
 """A longer segment is made in a thread: it would hold up all others."""
+NEAR_SECONDS = 1.0
+"""So long what was seen in memory counts as there: what is sent is used, and stays."""
 NEAR_TS_BYTES = 2 * 1024 * 1024
 """The same in MPEG-TS, where a megabyte takes 2 ms."""
 MAX_MADE_BYTES = 64 * 1024 * 1024
@@ -89,6 +91,18 @@ class Film:
     """Of all tracks together."""
     indexes: dict[Container, FilmIndex] = field(default_factory=dict)
     looked_at: float = field(default_factory=time.monotonic)
+    tracks: Mapping[str, FileTrack] = field(init=False)
+    """By their names."""
+    is_remote: bool = field(init=False)
+    """A part of it is on another machine."""
+
+    def __post_init__(self) -> None:
+        self.tracks = {track.name: track for track in self.movie.tracks}
+        self.is_remote = any(not content.path for content in self.opened.contents.values())
+
+    def content_of(self, track: str) -> Content:
+        """The file that has a track."""
+        return self.opened.contents[self.opened.path_of(self.tracks[track].file)]
 
     @property
     def identity(self) -> Identity:
@@ -106,7 +120,8 @@ class Film:
         return texts + sum(one.held_bytes for one in held)
 
 
-class Gather(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Gather:
     """A segment that is sent out of its file."""
 
     head: bytes
@@ -116,6 +131,9 @@ class Gather(NamedTuple):
     """Of the spans together."""
     places: Sequence[int]
     """Where to look whether it is in memory."""
+    content: Content
+    near_until: float = GONE
+    """What was in memory a moment ago is; monotonic seconds."""
 
     @property
     def is_worth_it(self) -> bool:
@@ -278,20 +296,24 @@ class Films:
 
     def _gather(self, film: Film, key: SegmentKey) -> Gathered | None:
         """The parts of a segment, if its file is open and they are in memory and not too many."""
-        track = _track_of(film, key)
-        near = self._near.find(film.opened.contents[film.opened.path_of(track.file)])
-        found = self._parts(film, key) if near is not None else None
-        if near is None or found is None or not found.is_worth_it:
+        found = self._gathers.get(key) or self._parts(film, key)
+        near = self._near.find(found.content)
+        if near is None or not found.is_worth_it:
             return None
-        if not near.is_near(found.places) or not near.is_unchanged():
+        now = time.monotonic()
+        if now > found.near_until:
+            if not near.is_near(found.places):
+                return None
+            found.near_until = now + NEAR_SECONDS
+        if not near.is_unchanged():
             return None
         return Gathered(found.head, found.parts, len(found.head) + found.size, near)
 
     async def _bring(self, access: Access, film: Film, key: SegmentKey) -> bool:
         """Open the file of a segment and have what it is made of read, in a thread: nothing of it
         is held by this process, however many ask for segments at once. Raises AccessDenied."""
-        path = film.opened.path_of(_track_of(film, key).file)
-        known, parts = film.opened.contents[path], self._parts(film, key)
+        parts = self._parts(film, key)
+        path, known = film.opened.path_of(film.tracks[key[2]].file), parts.content
         if not known.path or not parts.is_worth_it or not self._near.has_room(known):
             return False
 
@@ -320,7 +342,7 @@ class Films:
     def _parts(self, film: Film, key: SegmentKey) -> Gather:
         """How a segment is sent out of its file."""
         _, _, name, number, _ = key
-        track = _track_of(film, key)
+        track = film.tracks[name]
         found = self._gathers.get(key)
         if found is None:
             first, end = film.pieces[name][number]
@@ -328,7 +350,7 @@ class Films:
             size = sum(span.size for span in spans)
             head = media_head(track, number + 1, first, end)
             parts, places = (in_parts(spans), looked_at(spans)) if spans else ((), ())
-            found = Gather(head, parts, spans, size, places)
+            found = Gather(head, parts, spans, size, places, film.content_of(name))
             self._gathers.put(key, found)
         return found
 
@@ -421,10 +443,6 @@ class Films:
             raise AccessDenied(503, "files_unavailable", title) from None
 
 
-def _track_of(film: Film, key: SegmentKey) -> FileTrack:
-    return next(one for one in film.movie.tracks if one.name == key[2])
-
-
 def _wide(parts: Gather) -> Sequence[Span]:
     """The spans, as one where they lie near to each other."""
     begin = min(span.offset for span in parts.spans)
@@ -449,6 +467,5 @@ def _wanted(access: Access) -> Wanted:
 
 def _is_fresh(film: Film) -> bool:
     """Whether its file was looked at a moment ago."""
-    remote = any(not content.path for content in film.opened.contents.values())
-    seconds = REMOTE_LOOK_SECONDS if remote else LOOK_SECONDS
+    seconds = REMOTE_LOOK_SECONDS if film.is_remote else LOOK_SECONDS
     return time.monotonic() - film.looked_at <= seconds

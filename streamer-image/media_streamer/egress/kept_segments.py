@@ -28,7 +28,7 @@ class _HeldFile(NamedTuple):
     """`files.gathered.OpenFile` of a stored file, which never changes."""
 
     descriptor: int
-    memory: None = None
+    mapped: None = None
 
     def is_unchanged(self) -> bool:
         return True

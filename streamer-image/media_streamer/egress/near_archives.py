@@ -30,7 +30,7 @@ those who ask then, while the others are sent what is open for as long again."""
 class NearRecording:
     """An open file, closed when nobody holds this any more."""
 
-    memory = None
+    mapped = None
 
     due = 0.0
     """When somebody has to look for it anew, by the clock of the event loop."""

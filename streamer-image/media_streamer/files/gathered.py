@@ -12,7 +12,12 @@ LAST_BYTES = 4 * 1024
 """The end of a body is read before it is sent, to see then whether its file is the same still."""
 Body = bytes | bytearray | memoryview
 """What was made in memory."""
-Sent = Span | tuple[Span, ...]
+Places = tuple[Span, ...]
+"""Of one file."""
+Mapped = Callable[[Places], list[memoryview]]
+"""Gives places of a file as it is mapped. Only the kernel may read them: the file may be shorter
+than it was."""
+Sent = Span | Places
 """One place, or several that are small together."""
 
 
@@ -23,8 +28,8 @@ class OpenFile(Protocol):
     def descriptor(self) -> int: ...
 
     @property
-    def memory(self) -> memoryview | None:
-        """The file, mapped. Only the kernel may read it: it may be shorter than it was."""
+    def mapped(self) -> Mapped | None:
+        """None for one that is sent as a whole."""
 
     def is_unchanged(self) -> bool:
         """Whether it is as it was when it was opened; never asked of the file of a cache."""

@@ -70,7 +70,7 @@ def gathered_message(
         size,
         on_end,
         begin=body.head,
-        memory=file.memory if file is not None else None,
+        mapped=file.mapped if file is not None else None,
         is_unchanged=None if file is None or body.is_kept else file.is_unchanged,
     )
 

@@ -21,7 +21,7 @@ from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Sequence
 
 from media_streamer.egress.http.files import SEND_TIMEOUT_SECONDS
-from media_streamer.files.gathered import Body, Sent
+from media_streamer.files.gathered import Body, Mapped, Places, Sent
 from media_streamer.files.samples import Span
 
 TURN_BYTES = 4 * 1024 * 1024
@@ -29,7 +29,6 @@ TURN_BYTES = 4 * 1024 * 1024
 SHORTER = "it is shorter than it was"
 MAX_BUFFERS = 1000
 """In one call; the kernel takes 1024."""
-Places = tuple[Span, ...]
 
 
 class FileMessage:
@@ -42,7 +41,7 @@ class FileMessage:
         "head",
         "is_unchanged",
         "length",
-        "memory",
+        "mapped",
         "on_end",
         "parts",
     )
@@ -56,12 +55,12 @@ class FileMessage:
         on_end: Callable[[int, OSError | None], None],
         *,
         begin: Body = b"",
-        memory: memoryview | None = None,
+        mapped: Mapped | None = None,
         is_unchanged: Callable[[], bool] | None = None,
     ) -> None:
-        """The body is `begin` and then `parts`, together `length` bytes. `memory`: the file,
-        mapped, where some parts are small ones. `is_unchanged`: looked at before the last part goes
-        out, which is a small one then.
+        """The body is `begin` and then `parts`, together `length` bytes. `mapped`: gives places of
+        the file as it is mapped, where some parts are small ones. `is_unchanged`: looked at before
+        the last part goes out, which is a small one then.
 
         `on_end` is told how many bytes of the body went out, and what ended it early:
         TimeoutError, ConnectionError, or another OSError of the file.
@@ -72,7 +71,7 @@ class FileMessage:
         self.parts = parts
         self.length = length
         self.on_end = on_end
-        self.memory = memory
+        self.mapped = mapped
         self.is_unchanged = is_unchanged
 
 
@@ -129,6 +128,7 @@ def _places_at_once(
     connection: TransportSocket, message: FileMessage, most: Places, end: Places
 ) -> int:
     target, sent = connection.fileno(), 0
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the end is no packet of its own
     try:
         sent = os.writev(target, [message.head, message.begin, *_mapped(message, most)])
         last = sum(size for _, size in end)
@@ -136,15 +136,16 @@ def _places_at_once(
             sent += os.writev(target, _read_unchanged(message, end))
     except BlockingIOError:
         pass
+    finally:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
     return sent
 
 
 def _mapped(message: FileMessage, places: Places) -> list[memoryview]:
     """Only the kernel reads the mapping: where the file has become shorter it says so, and a reader
     of ours would be killed."""
-    memory = message.memory
-    assert memory is not None  # whoever has small parts has it mapped
-    return [memory[offset : offset + size] for offset, size in places]
+    assert message.mapped is not None  # whoever has small parts has it mapped
+    return message.mapped(places)
 
 
 def _read_unchanged(message: FileMessage, places: Places) -> list[bytes]:

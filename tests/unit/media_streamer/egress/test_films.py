@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from media_streamer.egress import films as module
 from media_streamer.egress.access import Access, AccessDenied
 from media_streamer.egress.films import Films
+from media_streamer.egress.near_files import NearFile
 from media_streamer.files.samples import Span
 from media_streamer.wire.control import AccessRequest, DeliveryConfig
 
@@ -81,6 +84,38 @@ async def test_a_segment_is_brought_near_and_held_by_nobody(access: Access, tmp_
     with pytest.raises(AccessDenied) as denied:
         await index.brought(index.tracks["v1"], first)
     assert denied.value.code == "file_changed"
+
+
+async def test_what_was_in_memory_a_moment_ago_is_not_looked_at_again(
+    access: Access, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(film(FilmTrack([8000] * 100, syncs=[1, 26, 51, 76])))
+    looks, are_near = list[int](), True
+
+    def is_near(_: NearFile, places: Sequence[int]) -> bool:
+        looks.append(len(places))
+        return are_near
+
+    monkeypatch.setattr(NearFile, "is_near", is_near)
+    films = Films()
+    index = await films.index(access, "fmp4")
+    track = index.tracks["v1"]
+    first, second, *_ = track.segments
+    assert await index.brought(track, first) is not None
+    for _ in range(3):
+        assert index.gathered(track, first) is not None
+    assert len(looks) == 1
+    are_near = False
+    assert index.gathered(track, first) is not None
+    assert index.gathered(track, second) is None, "it is another place"
+    monkeypatch.setattr(module, "LOOK_SECONDS", 60.0)
+    later = time.monotonic() + module.NEAR_SECONDS + 0.1
+    monkeypatch.setattr(module.time, "monotonic", lambda: later)
+    assert index.gathered(track, first) is None, "it is looked at again"
+    are_near = True
+    assert index.gathered(track, first) is not None
+    (tmp_path / "a.mp4").write_bytes(DATA)
+    assert index.gathered(track, first) is None, "that it was changed is seen each time"
 
 
 async def test_a_broken_file_is_not_read_at_every_request(

@@ -72,3 +72,40 @@ async def test_how_many_are_open_has_a_bound(root: Path, monkeypatch: pytest.Mon
     assert files.read(first, begin) == b"0123"
     assert files.read(second, begin) is None
     assert (files.has_room(first), files.has_room(second)) == (True, False)
+
+
+def near(files: NearFiles, root: Path, name: str = "a") -> module.NearFile:
+    known = opened(root, name)
+    known.close()
+    files.keep(known, opened(root, name))
+    found = files.find(known)
+    assert found is not None
+    return found
+
+
+async def test_parts_of_the_mapping_are_kept_within_a_bound_of_all_files(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_SLICES", 5)
+    files = NearFiles()
+    file, other = near(files, root), near(files, root, "b")
+    first, second = [tuple(Span(at + one, 3) for at in (0, 20, 40)) for one in (0, 5)]
+    made = file.mapped(first)
+    assert [bytes(one) for one in made] == [b"012"] * 3
+    assert file.mapped(first) is made, "kept"
+    assert [bytes(one) for one in file.mapped(second)] == [b"567"] * 3
+    assert file.mapped(first) is not made, "the older one made room"
+    alien = (Span(1, 2), Span(11, 2), Span(21, 2))
+    assert [bytes(one) for one in other.mapped(alien)] == [b"12"] * 3
+    assert other.mapped(alien) is not other.mapped(alien), "the room is taken by the other file"
+    few = (Span(1, 2),)
+    assert other.mapped(few) is other.mapped(few), "there is room for this one"
+    descriptor = file.descriptor
+    for known in list(files._open):
+        if files.find(known) is file:
+            del files._open[known]
+    del file, made
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)  # what was kept holds no file open
+    kept = other.mapped(alien)
+    assert other.mapped(alien) is kept, "a file that is closed gives its room back"

@@ -267,7 +267,7 @@ def test_what_the_socket_does_not_take_at_once_goes_on_where_it_was(
     message = FileMessage(
         *(b"head", 7, parts, len(body), lambda _, error: ended.append(error)),
         begin=BEGIN,
-        memory=memory,
+        mapped=lambda places: [memory[at : at + size] for at, size in places],
         is_unchanged=lambda: not changed,
     )
     with pytest.MonkeyPatch.context() as patch:
