@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 import urllib.parse
@@ -231,21 +233,23 @@ def check_routes(installation: Installation) -> None:
 
 
 def check_publisher(installation: Installation, address: str, folder: Path) -> None:
-    """Who publishes by RTMP through the gateway is seen by viewers."""
+    """Who publishes by RTMP through the gateway is seen by viewers.
+
+    He comes again until he is sent to the pod that has his stream, as encoders do.
+    """
     source = ["-re", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25"]
     encoder = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25"]
     hosts = folder / "hosts"
-    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    script = 'mount --bind "$0" /etc/hosts && until "$@"; do sleep 1; done'
     target = f"rtmp://{LIVE}/static/{PUBLISHED}"
     command = ["ffmpeg", "-v", "error", *source, *encoder, "-f", "flv", target]
     publisher = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", script, str(hosts), *command],
         stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         installation.wait_playing(f"{installation.media('public')}/{PUBLISHED}/index.m3u8", 60)
-        assert publisher.poll() is None
     finally:
-        publisher.terminate()
-        publisher.communicate(timeout=15)
+        os.killpg(publisher.pid, signal.SIGKILL)
+        publisher.wait(15)
