@@ -37,6 +37,9 @@ UNSERVED = {
 }
 """Ends of the paths of forms that are known and not served, and what they are called."""
 _RECORDED = "what is recorded is told by recording_status.json"
+_AS_MP4 = re.compile(rf"{_ARCHIVED}\.mp4\Z")
+_OTHERWISE = re.compile(rf"{_ARCHIVED}(\.flv|\.m4f|/mpegts|/mse_ld|/whep|/embed\.html)\Z")
+"""Forms of the present behind a time of the archive."""
 
 
 def not_found(path: str) -> str:
@@ -46,6 +49,10 @@ def not_found(path: str) -> str:
         if re.search(rf"(?:{form.pattern})\Z", text):
             words = f"{title} is not served by this version"
             return f"{words}: {_RECORDED}" if text.endswith(".json") else words
+    if _AS_MP4.search(text):
+        return "What is recorded is downloaded as archive-FROM-DURATION.mp4"
+    if _OTHERWISE.search(text):
+        return "What is recorded is not played in this form: .m3u8, .mpd, .ts and .mp4 are"
     return "There is nothing here"
 
 

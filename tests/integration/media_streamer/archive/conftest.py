@@ -2,11 +2,13 @@
 
 import asyncio
 import shutil
+import struct
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.support.ports import free_port
@@ -118,3 +120,12 @@ def recorded_stream(archive: Path) -> str:
     return (
         f"stream live {{ input fake://fake bitrate=2000; segment_duration 1; dvr {archive} 1d; }}\n"
     )
+
+
+async def utc_of_first_fragment(socket: aiohttp.ClientWebSocketResponse) -> float:
+    """When the next fragment of the picture was recorded."""
+    while True:
+        message = await socket.receive(timeout=30)
+        if message.type is aiohttp.WSMsgType.BINARY and message.data[47] == 1:
+            seconds, microseconds = struct.unpack_from(">II", message.data, 92)
+            return float(seconds + microseconds / 1e6)

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import struct
 import time
 from itertools import pairwise
 from typing import Any
@@ -17,7 +16,7 @@ from tests.support.clips import footage
 from tests.support.rtsp_player import rtsp, utc
 from tests.support.streamer import ffprobe, until
 
-from .conftest import Recorder, decode, frames
+from .conftest import Recorder, decode, frames, utc_of_first_fragment
 
 FORMS = ("m3u8", "fmp4.m3u8", "mp4", "mpd", "ts")
 
@@ -305,11 +304,7 @@ async def utc_of(socket: aiohttp.ClientWebSocketResponse, after: str = "") -> fl
     """When the next fragment of the picture was recorded, after an event."""
     while after and after not in await heard(socket):
         pass
-    while True:
-        message = await socket.receive(timeout=30)
-        if message.type is aiohttp.WSMsgType.BINARY and message.data[47] == 1:
-            seconds, microseconds = struct.unpack_from(">II", message.data, 92)
-            return float(seconds + microseconds / 1e6)
+    return await utc_of_first_fragment(socket)
 
 
 async def ranges_of_the_file_and_what_is_not_there(film: Recorder) -> None:

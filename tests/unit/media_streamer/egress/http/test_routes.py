@@ -130,6 +130,8 @@ def test_any_text_is_a_route_or_a_clean_refusal(text):
     assert route is None or route.name
 
 
+BOUNDED = "What is recorded is downloaded as archive-FROM-DURATION.mp4"
+NO_FORM = "What is recorded is not played in this form: .m3u8, .mpd, .ts and .mp4 are"
 SMOOTH = "Smooth Streaming is not served by this version"
 JSON = (
     "The manifest in JSON is not served by this version: what is recorded is told by "
@@ -161,6 +163,13 @@ def test_broken_queries(query):
         ("cam/timeshift_rel-60.json", JSON),
         ("cam(archive=1700000000-60).isml/manifest", SMOOTH),
         ("cam/archive-1700000000-60.f4m", "HDS is not served by this version"),
+        ("cam/rewind-60.mp4", BOUNDED),
+        ("a/cam/video-timeshift_rel-60.mp4", BOUNDED),
+        ("cam/video-1700000000-60.mp4", BOUNDED),
+        ("cam/archive-1700000000-60.flv", NO_FORM),
+        ("cam/timeshift_abs-1700000000/mpegts", NO_FORM),
+        ("cam/rewind-60/whep", NO_FORM),
+        ("cam/archive-of-it.mp4", "There is nothing here"),
         ("cam/archive-of-it.json", "There is nothing here"),
         ("cam/else", "There is nothing here"),
     ],
