@@ -5,6 +5,7 @@ stream into segments of their own numbering; 404, an error of the server or no a
 the question to the next one.
 """
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -138,20 +139,21 @@ class Origins:
         if question.patience_seconds is not None:
             wait = question.patience_seconds
         try:
-            # sock_read bounds the wait for the head and each pause within the body.
-            answer = await self._session.request(
-                question.method,
-                URL(f"{str(url).rstrip('/')}{question.target}", encoded=True),
-                headers=question.headers,
-                allow_redirects=False,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-                timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    connect=CONNECT_TIMEOUT_SECONDS,
-                    sock_connect=CONNECT_TIMEOUT_SECONDS,
-                    sock_read=wait,
-                ),
-            )
+            # sock_read bounds each pause within the body; a head that drips is bounded as a whole.
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS + wait):
+                answer = await self._session.request(
+                    question.method,
+                    URL(f"{str(url).rstrip('/')}{question.target}", encoded=True),
+                    headers=question.headers,
+                    allow_redirects=False,
+                    skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+                    timeout=aiohttp.ClientTimeout(
+                        total=None,
+                        connect=CONNECT_TIMEOUT_SECONDS,
+                        sock_connect=CONNECT_TIMEOUT_SECONDS,
+                        sock_read=wait,
+                    ),
+                )
         except aiohttp.ConnectionTimeoutError:
             text = "cannot be connected to in time"
             raise self._failed(url, question, "connect", text, 504) from None

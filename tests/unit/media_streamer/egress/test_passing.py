@@ -1,6 +1,7 @@
 """What another server has recorded: passed on, kept, and not kept where that cannot be."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from media_rest.credentials import parse_authorization
+from media_streamer.cache import origins
 from media_streamer.egress import passing
 from media_streamer.egress.access import Access, AccessDenied, PassOn
 from media_streamer.egress.answers import Answers
@@ -170,6 +172,131 @@ async def test_refusals(world: World, tmp_path: Path, status: int, answered: int
 async def test_nobody_there(world: World) -> None:
     world.edge.terms["origin"] = "http://127.0.0.1:9"
     assert await world.get(SEGMENT) == (502, "", b"origin_failed")
+
+
+class Liar:
+    """Another server that says what the test says, a piece after the other, `pause` seconds apart;
+    then it is silent, or closes."""
+
+    def __init__(self, pieces: list[bytes], *, closes: bool, pause: float = 0.0) -> None:
+        self._pieces, self._closes, self._pause = pieces, closes, pause
+        self.asked = 0
+
+    @contextlib.asynccontextmanager
+    async def there(self) -> AsyncIterator[str]:
+        """Its address."""
+        tasks = set[asyncio.Task[None]]()
+
+        def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.add(asyncio.create_task(self._serve(reader, writer)))
+
+        server = await asyncio.start_server(come, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked += 1
+            for piece in self._pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(self._pause)
+            if not self._closes:
+                await reader.read()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+DRIP = [bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 2000]
+OK = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\n"
+LIARS = {
+    "garbage": (Liar([b"\x16\x03\x01\x02" * 500], closes=False), 502),
+    "another protocol": (Liar([b"SSH-2.0-x\r\n"], closes=False), 502),
+    "a head without end": (Liar([b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 50_000], closes=True), 502),
+    "it hangs": (Liar([], closes=False), 504),
+    "it drips": (Liar(DRIP, closes=False, pause=0.05), 504),
+    "it closes": (Liar([], closes=True), 502),
+    "two lengths": (
+        Liar([OK + b"Content-Length: 3\r\nContent-Length: 9\r\n\r\nabc"], closes=True),
+        502,
+    ),
+}
+"""What comes, and what the viewer is answered."""
+
+
+async def lied_to(world: World, liar: Liar, *paths: str) -> list[tuple[int, bytes] | None]:
+    """The answers of who asks for these; None: one that broke off."""
+    answers: list[tuple[int, bytes] | None] = []
+    async with liar.there() as world.edge.terms["origin"]:
+        for path in paths:
+            try:
+                async with asyncio.timeout(10):
+                    status, _, body = await world.get(path)
+                answers.append((status, body))
+            except aiohttp.ClientPayloadError:
+                answers.append(None)
+    return answers
+
+
+@pytest.mark.parametrize("lie", LIARS)
+async def test_who_tells_nonsense_is_no_server_that_has_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    """In a bounded time, with words, and nothing of it is kept."""
+    monkeypatch.setattr(origins, "READ_TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(origins, "CONNECT_TIMEOUT_SECONDS", 0.4)
+    world.edge.terms["cache"] = CacheTerms(str(tmp_path))
+    right = world.edge.terms["origin"]
+    liar, status = LIARS[lie]
+    answers = await lied_to(world, liar, SEGMENT, "archive-1-2.m3u8")
+    assert answers == [(status, b"origin_failed")] * 2
+    assert world.edge.account.bytes == 0
+    world.edge.terms["origin"] = right
+    assert await world.get(SEGMENT) == (200, "MISS", BODY), "others are served as before"
+
+
+async def test_who_is_silent_within_a_body_ends_it_and_nothing_is_kept(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origins, "READ_TIMEOUT_SECONDS", 0.4)
+    world.edge.terms["cache"] = CacheTerms(str(tmp_path))
+    head = OK + b"Content-Type: video/mp4\r\nContent-Length: 1000\r\n\r\n"
+    for closes in (False, True):
+        liar = Liar([head + b"x" * 400], closes=closes)
+        assert await lied_to(world, liar, SEGMENT, SEGMENT) == [None, None]
+        assert liar.asked == 2, "it was not kept"
+
+
+async def test_a_redirection_is_not_followed(world: World, tmp_path: Path) -> None:
+    """Another server is asked for what it has, and for nothing that it names."""
+    world.edge.terms["cache"] = CacheTerms(str(tmp_path))
+    right = world.edge.terms["origin"]
+    away = f"HTTP/1.1 302 Found\r\nLocation: {right}/secret\r\nContent-Length: 0\r\n\r\n"
+    liar = Liar([away.encode()], closes=True)
+    async with liar.there() as world.edge.terms["origin"]:
+        url = f"{world.url}here/{SEGMENT}"
+        async with world.http.get(url, allow_redirects=False) as answer:
+            assert answer.status == 302
+    assert not world.origin.asked
+
+
+async def test_a_part_in_place_of_the_whole_is_not_kept_as_the_whole(
+    world: World, tmp_path: Path
+) -> None:
+    world.edge.terms["cache"] = CacheTerms(str(tmp_path))
+    part = b"HTTP/1.1 206 Partial Content\r\nCache-Control: public, max-age=3600, immutable\r\n"
+    part += b"Content-Range: bytes 0-9/1000\r\nContent-Length: 10\r\n\r\n0123456789"
+    liar = Liar([part], closes=True)
+    answers = await lied_to(world, liar, SEGMENT, SEGMENT)
+    assert liar.asked == 2, "it was not kept"
+    assert {one[0] for one in answers if one is not None} <= {206, 502}
 
 
 class Viewed(Edge):
