@@ -23,8 +23,14 @@ Result = TypeVar("Result")
 CLAIM_RETRY_SECONDS = 10.0
 ANSWER_SECONDS = 20.0
 THREADS = 2
+KEEP_SECONDS = 60.0
+"""Limits are looked at this often, or more seldom where looking takes long."""
 KEEP_SHARE = 100
 """At most this part of the time goes into looking at the limits."""
+READ_SHARE = 4
+"""The same, while indexes of files are not read yet: what they say is put down for who asks."""
+MAX_READS = 1000
+"""So many such looks follow each other at most."""
 SOON_SECONDS = 1.0
 SHOWN_STREAMS = 5
 ASK_SECONDS = 3.0
@@ -62,6 +68,8 @@ class Root:
     """When that ended."""
     asked_at: float = 0.0
     """When it was asked alone whether something else lies there."""
+    reads: int = 0
+    """Looks one after the other that did not come to the end of what is to be read."""
     measured: dict[str, Measured] = field(default_factory=dict)
     """By stream; belongs to its threads."""
     reading: dict[Hashable, asyncio.Future[Any]] = field(default_factory=dict)
@@ -109,6 +117,19 @@ class Root:
     def hangs(self, now: float) -> bool:
         """Whether it works longer than can be."""
         return self.is_busy and now - self.busy_since > max(ANSWER_SECONDS, self.took * 10)
+
+    def looked(self, began: float, now: float) -> None:
+        """Its limits were looked at; the next time is `due`."""
+        self.looked_at, self.took = now, now - began
+        summaries = self.kept.summaries.values() if self.kept is not None else ()
+        is_read = all(one.ranges is not None for one in summaries)
+        self.reads = 0 if is_read else self.reads + 1
+        if is_read or self.reads > MAX_READS or self.problem:
+            rest = max(KEEP_SECONDS, self.took * KEEP_SHARE)
+        else:
+            rest = max(SOON_SECONDS, self.took * READ_SHARE)
+        if self.owner >= 0:
+            self.due = now + rest
 
     def look_soon(self) -> None:
         """There is something that nobody has seen."""

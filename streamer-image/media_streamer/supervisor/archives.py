@@ -34,7 +34,7 @@ from media_streamer.supervisor.archive_errors import (
     NotRecorded,
     in_words,
 )
-from media_streamer.supervisor.archive_root import KEEP_SHARE, Root, alerts_of, rows_of, unrecorded
+from media_streamer.supervisor.archive_root import Root, alerts_of, rows_of, unrecorded
 from media_streamer.supervisor.catalog import Catalog, Changes, Stream
 from media_streamer.supervisor.copies import Copies
 from media_streamer.supervisor.episodes import EpisodeBackends, EpisodeDesk
@@ -50,8 +50,6 @@ log = logging.getLogger(__name__)
 JsonObject = dict[str, Any]
 Result = TypeVar("Result")
 
-KEEP_SECONDS = 60.0
-"""Limits are looked at this often, or more seldom where looking takes long."""
 FIRST_KEEP_SECONDS = 2.0
 
 
@@ -315,10 +313,7 @@ class Archives:
             root.problem = str(error)
         finally:
             root.is_busy = False
-            root.looked_at = time.monotonic()
-            root.took = root.looked_at - began
-            if root.owner >= 0:
-                root.due = root.looked_at + max(KEEP_SECONDS, root.took * KEEP_SHARE)
+            root.looked(began, time.monotonic())
 
     async def _keep_copies(self, asked: Mapping[str, Declared]) -> None:
         try:

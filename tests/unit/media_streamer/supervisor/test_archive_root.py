@@ -5,6 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from media_streamer.archive.keeper import Kept, Summary
+from media_streamer.archive.ranges import Range
+from media_streamer.archive.retention import Disk
 from media_streamer.supervisor import archive_root
 from media_streamer.supervisor.archive_errors import ArchiveError
 from media_streamer.supervisor.archive_root import Root
@@ -67,3 +70,33 @@ def test_a_disk_that_is_another_one_is_claimed_anew(tmp_path: Path) -> None:
     assert [root.take_replaced(), root.take_replaced()] == [True, False]
     assert not root.is_other()
     root.let_go()
+
+
+def summary(*, is_read: bool) -> Summary:
+    return Summary(0, 1000, 1, 1, (Range(0, 1000),) if is_read else None)
+
+
+def test_what_is_not_read_yet_is_gone_on_with_soon_and_not_for_ever() -> None:
+    """A year takes ten looks of a second: they took a quarter of an hour."""
+    root, now = Root(Path("/a")), 1000.0
+    root.owner = 0
+
+    def looks(took: float, *, is_read: bool) -> float:
+        """How long it rests after such a look."""
+        nonlocal now
+        summaries = {"a": summary(is_read=True), "b": summary(is_read=is_read)}
+        root.kept = Kept(summaries, [], Disk(1, 1))
+        began, now = now, now + took
+        root.looked(began, now)
+        assert (root.took, root.looked_at) == (took, now)
+        return root.due - now
+
+    assert looks(1.25, is_read=False) == 5, "a fifth of the time of one thread"
+    assert looks(0.125, is_read=False) == archive_root.SOON_SECONDS
+    assert looks(1.25, is_read=True) == 125
+    assert looks(0.125, is_read=True) == archive_root.KEEP_SECONDS
+    rests = [looks(0.125, is_read=False) for _ in range(archive_root.MAX_READS + 1)]
+    assert (rests[0], rests[-2], rests[-1]) == (1, 1, 60), "nor what can never be read"
+    looks(0.125, is_read=True)
+    root.problem = "the disk is broken"
+    assert looks(0.125, is_read=False) == 60
