@@ -32,13 +32,6 @@ log = logging.getLogger(__name__)
 CAPTIONS = b"\xb5\x00\x31GA94\x03"
 """What CEA-608 and CEA-708 captions begin with beside a picture, in SEI of H.264 and H.265 as in
 metadata of AV1 (ITU-T T.35 of ATSC A/53 part 4, 6.2.3)."""
-FIRST_SOUND_PART = 0.65
-"""Of the longest part: the first one of sound in a segment with pictures. Hundreds wait for each
-part, and what is due with that of the other track waits until all have got the one. Parts of sound
-are a little shorter than those of pictures, for no part of a frame more would fit, and so come
-nearer to the end of the part of pictures before with each one; in between they stay for two
-seconds or more. That the first is a short one rfc8216bis allows (4.4.3.7): all parts of sound are
-independent."""
 LATE_MS = 2000
 """What comes sooner than this after its moment is on time."""
 LATE_STEP_MS = 1500
@@ -302,9 +295,7 @@ class Fmp4Segments(Segments):
             name = f"init-{track.name}-{self._init}-{zlib.crc32(track.init):08x}.mp4"
             path = self._files.write_whole(name, track.init)
             window.init(init_section(track.name, self._init, path, [track], []), path)
-            between = track.kind == "audio" and any(one.kind == "video" for one in tracks)
-            first = FIRST_SOUND_PART if between else 1.0
-            writer = Fmp4Track(track, self._settings.chunk_duration_ms, first)
+            writer = Fmp4Track(track, self._settings.chunk_duration_ms)
             self._lanes[track.number] = _Lane(writer, window)
             if track.kind == "video":
                 window.captions = window.captions or False

@@ -89,10 +89,8 @@ class SampleClock:
 class Fmp4Track:
     """Writes the parts of one track."""
 
-    def __init__(self, track: Track, part_ms: int, first: float = 1.0) -> None:
-        """`part_ms`: longest part in ms; `first`: how much of that the first one of a segment may
-        last, 0 to 1."""
-        self._first = first
+    def __init__(self, track: Track, part_ms: int) -> None:
+        """`part_ms`: longest part in ms."""
         self._clock = clock = SampleClock(track)
         self._video = clock.video
         self._timescale = clock.timescale
@@ -104,38 +102,27 @@ class Fmp4Track:
 
     def set_part_duration(self, part_ms: int) -> None:
         """Use another longest duration from the next frame on."""
-        self._limit = self._ticks(part_ms)
-        self._first_limit = self._ticks(self._first * part_ms)
-
-    def _ticks(self, part_ms: float) -> int:
-        return round(part_ms * 90 + _JITTER) * self._timescale // TIME_BASE
+        self._limit = (part_ms * 90 + _JITTER) * self._timescale // TIME_BASE
 
     def add(self, frame: Frame) -> list[Part]:
         """Take a frame; returns the parts that are complete now (at most two)."""
         sample = _Sample(*self._clock.place(frame), frame)
         parts = []
         samples = self._samples
-        limit = self._first_limit if self._is_first(sample) else self._limit
         if samples and (
-            sample.time + sample.duration - samples[0].time > limit
+            sample.time + sample.duration - samples[0].time > self._limit
             or (not self._video and sample.time != self._clock.expected)
         ):
             parts.append(self._build(sample.time))
-            limit = self._limit
         if self._segment_start is None:
             self._segment_start = sample.time
         if self._samples:
             self._samples[-1].duration = sample.time - self._samples[-1].time
         self._samples.append(sample)
         self._clock.expected = end = sample.time + sample.duration
-        if end + sample.duration - self._samples[0].time > limit:
+        if end + sample.duration - self._samples[0].time > self._limit:
             parts.append(self._build(None))
         return parts
-
-    def _is_first(self, sample: _Sample) -> bool:
-        """Whether it belongs to the first part of its segment, as long as that has room."""
-        start = self._segment_start
-        return start is None or (bool(self._samples) and self._samples[0].time == start)
 
     def segment_time(self, dts: int) -> int:
         """Decode time of the running segment in ticks of the track; for one without frames that of

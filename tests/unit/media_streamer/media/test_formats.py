@@ -48,36 +48,6 @@ def test_parts_tell_whether_there_were_captions_so_far(sound: Track, tmp_path: P
     made.close()
 
 
-@pytest.mark.parametrize("seconds", [1, 2])
-def test_parts_of_sound_end_between_those_of_pictures(tmp_path: Path, seconds: int) -> None:
-    """Hundreds wait for each: what is due at one moment waits for one another."""
-    setup = TrackSetup(1, "audio", "aac", bytes.fromhex("1190"), 90_000)
-    aac = probe(setup, PublishedFrame(1, 0, 0, True, b"x"))
-    sound = msgspec.structs.replace(aac, number=1, name="a1")
-    picture = msgspec.structs.replace(aac, kind="video", name="v1", codec="h264", fps=25.0)
-    made = Fmp4Segments(OutputSettings(name="s", directory=tmp_path))
-    made.set_tracks([picture, sound], b"", False)
-    whole = 90_000 * seconds
-    frames = [Frame(0, at, at, 3600, at % whole == 0, b"x") for at in range(0, 4 * whole, 3600)]
-    frames += [Frame(1, at, at, 1920, True, b"x") for at in range(0, 4 * whole, 1920)]
-    for frame in sorted(frames, key=lambda one: (one.dts, one.track)):
-        cut = Cut(frame.dts // whole, 0, 0, 0, 0, 1000 * seconds)
-        boundary = Boundary.KEY if frame.key and not frame.track else Boundary.NONE
-        made.push([Entry(frame, b"", boundary, cut)])
-    ends: dict[str, list[float]] = {}
-    for event in made.take():
-        if isinstance(event, PartReady) and event.msn == 2:
-            assert event.independent or event.track == "v1"
-            found = ends.setdefault(event.track, [])
-            found.append(round(event.duration + (found[-1] if found else 0), 4))
-    made.close()
-    pictures, sounds = ends["v1"], ends["a1"]
-    assert len(pictures) == 5 * seconds
-    assert len(sounds) <= 6 * seconds, "no more requests"
-    apart = [abs(one - other) for one in sounds[:-1] for other in (0.0, *pictures)]
-    assert min(apart) > 0.045
-
-
 def test_segments_tell_how_late_what_they_hold_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for a moment and comes at once then is no measure: the best of a segment is."""
     now = 1_700_000_000.0
