@@ -6,8 +6,9 @@ connection to the supervisor, and the callback that reads the answer writes that
 
 Only what is simple goes this way: a GET of HTTP/1.1 that came alone, as a whole and without a body,
 while a kept connection is idle and its address has a place. All else is `ApiProxy.forward`'s, which
-is also asked where the supervisor has closed a kept connection before it answered: nothing was said
-to the client yet, and a GET may be sent twice (RFC 9110, 9.2.2).
+is also asked where a kept connection was closed before anything of an answer came: the supervisor
+may not have heard of it, and a GET may be sent twice (RFC 9110, 9.2.2). Nothing else is: who is
+silent for `READ_TIMEOUT_SECONDS` is not asked once more, the client is answered 503.
 
 Invariants: a connection to the supervisor carries one exchange at a time and is closed unless the
 answer came to its end and nothing came behind it; no more is read than the client takes; each wait
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import (
     HttpProcessingError,
     HttpResponseParser,
@@ -31,10 +33,12 @@ from aiohttp.http import (
 from aiohttp.streams import StreamReader
 from media_process.seldom import Seldom
 
+from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.access_log import AccessLog, text
 from media_streamer.egress.http.connection import Asker, End
 from media_streamer.egress.http.hops import end_to_end, head, request_headers
 from media_streamer.egress.http.places import Places
+from media_streamer.egress.http.request import refuse
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,11 @@ SPARE = 2
 _PARSER_BYTES = 1024 * 1024
 """More than is ever read at once: what was parsed is taken from the parser in the same callback."""
 _NO_BODY = frozenset({204, 304})
+
+
+def unavailable() -> AccessDenied:
+    """What a client is told where the API gave no answer."""
+    return AccessDenied(503, "unavailable", "The API does not answer now; try again")
 
 
 class _Kept(BaseProtocol):
@@ -118,6 +127,8 @@ class Call:
         self._parser = kept.expect_answer()
         self._loop = asyncio.get_running_loop()
         self.began = self._loop.time()
+        self._heard = False
+        """Something of an answer has come."""
         self._payload: StreamReader | None = None
         """Once there is a head."""
         self._chunked = False
@@ -135,6 +146,7 @@ class Call:
         if client is None or client.is_closing() or kept is None:
             self.cancel()
             return
+        self._heard = True
         self._arm(READ_TIMEOUT_SECONDS, "nothing more within %g s")
         try:
             parts = self._parse(data)
@@ -158,8 +170,10 @@ class Call:
         with contextlib.suppress(Exception):  # what is missing is looked at below
             self._parser.feed_eof()
         payload, client = self._payload, self._client.transport
-        if payload is None:
-            self._broken("no answer")
+        if not self._heard:
+            self._end(End.UNHEARD)
+        elif payload is None:
+            self._broken("the connection was closed within the head")
         elif payload.is_eof() and payload.exception() is None and client is not None:
             client.write(self._body(payload))
             self._complete(self._kept)
@@ -239,11 +253,27 @@ class Call:
             self._end(self._last)
 
     def _broken(self, why: str) -> None:
-        if self._payload is None:
-            self._end(End.UNHEARD)
-            return
-        self._calls.complain(self, why)
-        self._end(End.CUT)
+        """There is no answer, or no more of it."""
+        client = self._client.transport
+        if self._payload is not None:
+            self._calls.complain(self, f"broke off: {why}")
+            self._end(End.CUT)
+        elif client is None or client.is_closing():
+            self._end(End.CUT)
+        else:
+            self._calls.complain(self, why)
+            client.write(self._refusal())
+            self._end(self._last)
+
+    def _refusal(self) -> bytes:
+        answer = refuse(unavailable())
+        body = (answer.text or "").encode()
+        self.status, self.size = answer.status, len(body)
+        answer.headers["Content-Length"] = str(len(body))
+        answer.headers["Date"] = rfc822_formatted_time()
+        if not self._stays:
+            answer.headers["Connection"] = "close"
+        return head(f"HTTP/1.1 {answer.status} {answer.reason}", answer.headers) + body
 
     def _arm(self, seconds: float, why: str) -> None:
         if self._timer is not None:
@@ -364,9 +394,9 @@ class ApiCalls:
             self._requests.add(text(call.ip, call.request.headers, asked, answered, seconds))
 
     def complain(self, call: Call, why: str) -> None:
-        if (tail := self._complaints.tail("broke off", call.ip)) is not None:
+        if (tail := self._complaints.tail(call.ip)) is not None:
             path = call.request.path.partition("?")[0]
-            log.warning("API at %s %s broke off: %s%s", call.request.method, path, why, tail)
+            log.warning("API at %s %s: %s%s", call.request.method, path, why, tail)
 
     def _make_ready(self) -> None:
         """See to it that who asks next finds an idle connection."""

@@ -18,12 +18,12 @@ from media_process.seldom import Seldom
 from yarl import URL
 
 from media_streamer import budgets
-from media_streamer.egress.access import AccessDenied
 from media_streamer.egress.http.access_log import AccessLog
 from media_streamer.egress.http.api_calls import (
     CONNECT_TIMEOUT_SECONDS,
     READ_TIMEOUT_SECONDS,
     ApiCalls,
+    unavailable,
 )
 from media_streamer.egress.http.hops import end_to_end, request_headers
 from media_streamer.egress.http.places import Places
@@ -103,8 +103,7 @@ class ApiProxy:
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             if (tail := self._complaints.tail("away")) is not None:
                 log.warning("API at %s %s: %s%s", request.method, request.path, error, tail)
-            title = "The API does not answer now; try again"
-            raise AccessDenied(503, "unavailable", title) from error
+            raise unavailable() from error
 
     async def close(self) -> None:
         await self.calls.close()

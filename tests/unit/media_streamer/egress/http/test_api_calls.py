@@ -305,14 +305,19 @@ async def test_a_kept_connection_that_was_closed_costs_nothing(
     assert (front.handled, len(front.asked)) == (1, 2)
 
 
-async def test_a_broken_head_costs_nothing(front: Front, client: Client) -> None:
+@pytest.mark.parametrize("text", [b"FTP/9 huh\r\n\r\n", b"HTTP/1.1 200 OK\r\nServ"])
+async def test_who_was_heard_is_not_asked_twice(front: Front, client: Client, text: bytes) -> None:
     async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
         front.answer = front.usual
-        to.write(b"FTP/9 huh\r\n\r\n")
+        to.write(text)
+        await to.drain()
+        to.close()
 
     front.answer = answer
+    head, _ = await client.ask(GET)
+    assert head.startswith("http/1.1 503 ")
+    assert (front.handled, len(front.asked)) == (0, 1)
     assert (await client.ask(GET))[1] == b"hi"
-    assert front.handled == 1
 
 
 async def test_without_the_api_it_is_said_so(front: Front, client: Client) -> None:
@@ -470,23 +475,41 @@ async def test_a_call_that_takes_its_time_is_no_idle_connection(
 
 
 async def test_the_api_may_not_be_silent_for_ever(
-    front: Front, client: Client, monkeypatch: pytest.MonkeyPatch
+    front: Front, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_calls, "READ_TIMEOUT_SECONDS", 0.05)
-    begin = b""
+    front.log.enabled = True
 
     async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-        front.answer = front.usual
-        to.write(begin)
         await reader.read()
 
     front.answer = answer
+    with monkeypatch.context() as patch:
+        patch.setattr(api_calls, "READ_TIMEOUT_SECONDS", 0.05)
+        head, body = await client.ask(GET)
+    assert head.startswith("http/1.1 503 ")
+    for header in ("x-error: unavailable", "retry-after: ", "date: ", "cache-control: no-store"):
+        assert header in head
+    assert body == b"The API does not answer now; try again\n"
+    front.log.write()
+    assert '" 503 39 ' in (tmp_path / "access.log").read_text()
+    assert (front.handled, len(front.asked)) == (0, 1), "it may be at it: it is not asked again"
+    assert len(front.proxy._places) == 0
+    front.answer = front.usual
     assert (await client.ask(GET))[1] == b"hi"
-    assert front.handled == 1, "nothing was said yet, so somebody else could ask"
-    begin, front.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", answer
+
+
+async def test_the_api_may_not_be_silent_within_an_answer(
+    front: Front, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        monkeypatch.setattr(api_calls, "READ_TIMEOUT_SECONDS", 0.05)
+        to.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        await reader.read()
+
+    front.answer = answer
     client.writer.write(GET)
     assert (await client.rest()).endswith((b"abc", b"reset"))
-    assert front.handled == 1
+    assert front.handled == 0
     assert len(front.proxy._places) == 0
 
 
