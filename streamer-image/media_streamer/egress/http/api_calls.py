@@ -210,8 +210,9 @@ class Call:
             raise ValueError("bytes behind the answer")
         parts = []
         if messages:
-            answer, self._payload = messages[0]
+            answer, payload = messages[0]
             parts.append(self._head(answer))
+            self._payload = payload  # not before: a head that is refused is none
         if self._payload is None:
             return []
         if (error := self._payload.exception()) is not None:

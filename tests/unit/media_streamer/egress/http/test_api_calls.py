@@ -305,7 +305,15 @@ async def test_a_kept_connection_that_was_closed_costs_nothing(
     assert (front.handled, len(front.asked)) == (1, 2)
 
 
-@pytest.mark.parametrize("text", [b"FTP/9 huh\r\n\r\n", b"HTTP/1.1 200 OK\r\nServ"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"FTP/9 huh\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nServ",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
 async def test_who_was_heard_is_not_asked_twice(front: Front, client: Client, text: bytes) -> None:
     async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
         front.answer = front.usual
