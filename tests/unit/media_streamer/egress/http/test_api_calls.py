@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from media_streamer.api import legacy
+from media_streamer.api.server import BASES, LEGACY_BASE, ROUTES
 from media_streamer.egress.context import Egress
 from media_streamer.egress.http import api_calls
 from media_streamer.egress.http.access_log import AccessLog
@@ -210,6 +212,23 @@ async def test_what_is_not_the_apis_is_not_passed_on(
 ) -> None:
     await client.ask(GET.replace(PATH.encode(), target.encode()))
     assert front.asked == []
+
+
+async def test_what_changes_something_is_a_handlers(front: Front) -> None:
+    """A GET that needs leave to edit does."""
+    tables = [(LEGACY_BASE, legacy.ROUTES), *((base, ROUTES) for base in BASES)]
+    targets = [
+        base + route.path
+        for base, routes in tables
+        for route in routes
+        if route.method == "GET" and route.right not in ("open", "view")
+    ]
+    assert "/flussonic/api/reload" in targets
+    for number, target in enumerate(targets, 1):
+        client = await front.client()
+        assert (await client.ask(GET.replace(PATH.encode(), target.encode())))[1] == b"hi"
+        assert front.handled == number, target
+        client.close()
 
 
 async def test_an_answer_of_unknown_length(front: Front, client: Client) -> None:
