@@ -237,9 +237,11 @@ class Connection(web.RequestHandler):
         passed_on, self._call, self._passed_on = self._passed_on, None, None
         transport = self.transport
         if transport is None or transport.is_closing():
+            self._is_over()
             return
         if end is End.CUT:
             transport.abort()
+            self._is_over()
             return
         self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
         if end is End.UNHEARD and passed_on is not None:

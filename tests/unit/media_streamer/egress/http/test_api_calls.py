@@ -482,6 +482,31 @@ async def test_a_server_that_stops_waits_for_a_call(tmp_path: Path) -> None:
     assert body == b"hi"
 
 
+@pytest.mark.parametrize("who", ["client", "API"])
+async def test_a_server_that_stops_waits_for_nobody_who_is_gone(front: Front, who: str) -> None:
+    go = asyncio.Event()
+
+    async def answer(head: bytes, reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        to.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+        await go.wait()
+        to.close()
+
+    front.answer = answer
+    client = await front.client()
+    client.writer.write(GET)
+    await client.reader.readuntil(b"abc")
+    (connection,) = front.server.connections
+    stopping = asyncio.create_task(connection.shutdown(4 * SECONDS))
+    await asyncio.sleep(0)
+    if who == "client":
+        client.writer.transport.abort()
+    else:
+        go.set()
+    async with asyncio.timeout(SECONDS):
+        await stopping
+    go.set()
+
+
 async def test_a_call_that_takes_its_time_is_no_idle_connection(
     front: Front, client: Client
 ) -> None:
