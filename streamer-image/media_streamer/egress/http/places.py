@@ -29,7 +29,9 @@ class Places:
         """Take a place, if one is free; `give` it back."""
         who = caller_key(ip)
         taken = self._taken.get(who, 0)
-        if taken >= self._each or who in self._waiting:
+        waiting = self._waiting.get(who, ())
+        # Who has given up and has not gone yet is woken by nobody, and keeps nobody waiting.
+        if taken >= self._each or not all(waiter.done() for waiter in waiting):
             return False
         self._taken[who] = taken + 1
         return True

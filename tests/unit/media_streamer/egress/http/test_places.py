@@ -81,6 +81,20 @@ async def test_a_place_that_came_too_late_is_the_next_ones() -> None:
     assert len(them) == 0
 
 
+async def test_who_gives_up_keeps_nobody_waiting() -> None:
+    them, order, go = Places(1), list[str](), asyncio.Event()
+    assert them.take(IP)
+    second = held(them, order, "b", go)
+    await settle()
+    second.cancel()  # it is told so in the next turn only
+    them.give(IP)
+    assert them.take(IP)
+    await asyncio.wait([second])
+    assert order == []
+    them.give(IP)
+    assert len(them) == 0
+
+
 async def test_the_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "WAIT_SECONDS", 0.01)
     them = Places(1)
