@@ -40,7 +40,7 @@ _OURS = frozenset(
 def end_to_end(source: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """The headers that are not of one connection."""
     headers = CIMultiDict((name, plain_text(value)) for name, value in source.items())
-    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+    named = {name.strip().lower() for name in ",".join(headers.getall("Connection", ())).split(",")}
     for name in HOP_BY_HOP | named:
         headers.popall(name, None)
     return headers

@@ -169,6 +169,7 @@ async def test_what_is_told_of_the_client_cannot_be_forged(front: Front, client:
     await client.ask(
         GET[:-2] + b"X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Relayed: 0\r\n"
         b"Forwarded: for=6.6.6.6\r\nConnection: X-Mine, keep-alive\r\nX-Mine: 1\r\n"
+        b"Connection: X-Other\r\nX-Other: 1\r\n"
         b"Keep-Alive: 3\r\nTE: trailers\r\nAuthorization: Basic eA==\r\n\r\n"
     )
     (asked,) = front.asked
