@@ -323,13 +323,15 @@ class ApiCalls:
         transport = client.transport
         if request.method != "GET" or request.version != HttpVersion11 or transport is None:
             return None
-        if "Host" not in request.headers or not request.path.isascii():
+        if not request.path.isascii():
             return None
         kept = self._ready()
         if kept is None or kept.transport is None:
             return None
         secure = transport.get_extra_info("sslcontext") is not None
         headers = request_headers(request.headers, ip=ip, peer=peer, secure=secure)
+        if "Host" not in headers:  # or `Connection` names it
+            return None
         try:
             message = head(f"GET {request.path} HTTP/1.1", headers)
         except ValueError:

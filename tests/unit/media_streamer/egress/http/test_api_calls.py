@@ -198,6 +198,7 @@ async def test_what_is_told_of_the_client_cannot_be_forged(front: Front, client:
         GET.replace(b"1.1", b"1.0"),
         GET[:-2] + b"Content-Length: 2\r\n\r\n{}",
         GET[:-2] + b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        GET[:-2] + b"Connection: Host\r\n\r\n",
     ],
 )
 async def test_what_is_not_simple_is_a_handlers(front: Front, request_: bytes) -> None:
