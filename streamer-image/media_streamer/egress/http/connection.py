@@ -100,7 +100,8 @@ handler must."""
 MAX_REPEATS = 2
 """Of one connection: players ask for playlists of picture and sound in turns."""
 
-_PASSED_ON = (b"GET /streamer/api/", b"GET /flussonic/api/", b"GET /ui/")
+API_PREFIXES = ("/streamer/api/", "/flussonic/api/", "/ui/")
+_PASSED_ON = tuple(f"GET {prefix}".encode() for prefix in API_PREFIXES)
 _NOT_PASSED_ON = (b"GET /ui/static/", b"GET /flussonic/api/reload")
 """Not the API's; and what changes something, which is never to be asked twice."""
 _BODY = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")

@@ -25,13 +25,13 @@ from media_streamer.egress.http.api_calls import (
     ApiCalls,
     unavailable,
 )
+from media_streamer.egress.http.connection import API_PREFIXES
 from media_streamer.egress.http.hops import end_to_end, request_headers
 from media_streamer.egress.http.places import Places
 from media_streamer.egress.http.request import peer_ip
 
 log = logging.getLogger(__name__)
 
-API_PREFIXES = ("/streamer/api/", "/flussonic/api/", "/ui/")
 API_PATHS = frozenset({"/", "/ui", "/streamer/api", "/flussonic/api"})
 MAX_CONNECTIONS = 256
 
