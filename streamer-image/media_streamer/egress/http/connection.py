@@ -104,7 +104,8 @@ API_PREFIXES = ("/streamer/api/", "/flussonic/api/", "/ui/")
 _PASSED_ON = tuple(f"GET {prefix}".encode() for prefix in API_PREFIXES)
 _NOT_PASSED_ON = (b"GET /ui/static/", b"GET /flussonic/api/reload")
 """Not the API's; and what changes something, which is never to be asked twice."""
-_BODY = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
+_BODY = (b"content-length", b"transfer-encoding", b"upgrade:", b"expect")
+"""`upgrade:` with its colon: browsers send Upgrade-Insecure-Requests with each page they go to."""
 
 
 class Connection(web.RequestHandler):
@@ -147,7 +148,8 @@ class Connection(web.RequestHandler):
         self._behind: list[bytes] = []
         """What the client has said since."""
         self._whole = True
-        """All that came were whole requests without a body, each read at once."""
+        """All that came were whole requests without a body, each read at once. Once one was not, it
+        stays so: nobody can see whether the parser has a part of the next one."""
         self._asked = b""
         """The request that is being answered, if it may be repeated."""
         self._repeats: dict[bytes, Repeat] = {}

@@ -165,6 +165,20 @@ async def test_a_call_needs_no_handler(front: Front, client: Client) -> None:
     assert (front.handled, len(front.asked)) == (0, 3)
 
 
+async def test_a_page_that_a_browser_goes_to_needs_no_handler(front: Front, client: Client) -> None:
+    page = GET.replace(PATH.encode(), b"/ui/streams")[:-2]
+    page += b"Upgrade-Insecure-Requests: 1\r\nSec-Fetch-Mode: navigate\r\n\r\n"
+    for request in (page, GET):
+        assert (await client.ask(request))[1] == b"hi"
+    assert (front.handled, len(front.asked)) == (0, 2)
+
+
+async def test_who_sent_a_body_has_handlers_from_then_on(front: Front, client: Client) -> None:
+    await client.ask(GET.replace(b"GET", b"PUT")[:-2] + b"Content-Length: 2\r\n\r\n{}")
+    assert (await client.ask(GET))[1] == b"hi"
+    assert front.handled == 2
+
+
 async def test_what_is_told_of_the_client_cannot_be_forged(front: Front, client: Client) -> None:
     await client.ask(
         GET[:-2] + b"X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Relayed: 0\r\n"
