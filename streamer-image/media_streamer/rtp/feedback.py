@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 TELL_SECONDS = 60.0
 """Between two lines about one peer."""
 WISH_SECONDS = 0.5
-"""Between two wishes of a player for a key frame."""
+"""Between two wishes for a key frame: a player's, and ours to a sender."""
 
 
 class Feedback:

@@ -12,7 +12,7 @@ from media_streamer.protocols.rtsp.message import Interleaved, write_interleaved
 from media_streamer.protocols.rtsp.ports import Address, UdpPort, open_pair
 from media_streamer.rtp import packet, rtcp
 from media_streamer.rtp.codecs import Incoming
-from media_streamer.rtp.feedback import Feedback
+from media_streamer.rtp.feedback import WISH_SECONDS, Feedback
 from media_streamer.rtp.intake import Intake, Kind
 from media_streamer.rtp.published import PublishedTrack
 from media_streamer.wire.media import PublishedFrame
@@ -22,8 +22,6 @@ REPORT_SECONDS = 5.0
 FIGURES_SECONDS = 1.0
 POLL_SECONDS = 0.05
 """How often holes in what comes by UDP are looked at."""
-WISH_SECONDS = 0.5
-"""Between two wishes for a key frame."""
 
 
 class Lane:
