@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Literal
 
 from media_api import protocols as table
+from media_process.seldom import Seldom
 
 from media_streamer import protocols
 from media_streamer.egress.context import Egress
@@ -35,6 +36,8 @@ STEADY_SECONDS = 10.0
 """A job that worked this long begins anew with its first pause, and its limit."""
 STOP_SECONDS = 3.0
 """What a job may take to end."""
+CALM_LOOKS = 4
+"""Looks in a row at a receiver that keeps up: then it was too slow."""
 
 TOO_SLOW = "the receiver takes less than the stream has: groups of pictures are left out"
 
@@ -66,6 +69,9 @@ class Work:
         """What is wrong now, or why the last attempt ended."""
         self._said = ""
         """What the log has been told."""
+        self._lagging = 0
+        """Looks until the receiver is no longer too slow; 0: it is not."""
+        self._seldom = Seldom()
         self.standby: Literal["", "active", "waiting"] = ""
         """Of one that works only while no other does."""
         self.retries = self.restarts = 0
@@ -90,7 +96,7 @@ class Work:
     def works(self) -> None:
         """The peer takes what is sent."""
         self._worked_at = time.monotonic()
-        self.error = ""
+        self.error, self._lagging = "", 0
         self.enter("running")
         log.log(
             logging.DEBUG if self._quiet else logging.INFO,
@@ -100,12 +106,14 @@ class Work:
         )
 
     def lags(self, lags: bool) -> None:
-        """The peer takes less than there is, or does no more. Told while it holds, unless what is
-        told is worse."""
-        if lags and not self.error:
+        """A look: whether the peer takes less than there is. Told from then on until it has kept up
+        for `CALM_LOOKS`, unless what is told is worse; logged as it begins."""
+        if lags and not self._lagging and (tail := self._seldom.tail()) is not None:
+            log.warning("stream %s: %s: %s%s", self.stream, self.job.title, TOO_SLOW, tail)
+        self._lagging = CALM_LOOKS if lags else max(0, self._lagging - 1)
+        if self._lagging and not self.error:
             self.error = TOO_SLOW
-            log.warning("stream %s: %s: %s", self.stream, self.job.title, TOO_SLOW)
-        elif not lags and self.error == TOO_SLOW:
+        elif not self._lagging and self.error == TOO_SLOW:
             self.error = ""
 
     @property

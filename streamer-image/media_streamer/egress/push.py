@@ -102,7 +102,7 @@ class Push:
         """
         work = self._work
         viewer = broadcast.deliver(transport, work.account, replay=replay)
-        dropped = work.account.dropped_gops
+        began = dropped = work.account.dropped_gops
         work.works()
         try:
             while not (lost.done() or viewer.closed.done()):
@@ -113,7 +113,9 @@ class Push:
                 )
                 if time.monotonic() - broadcast.last_data > self.idle_seconds:
                     raise JobFailed("the stream gives no data")
-                work.lags(viewer.skipping and work.account.dropped_gops > dropped)
+                # It skips for a moment only where the next key frame fits.
+                before, dropped = dropped, work.account.dropped_gops
+                work.lags(dropped > before or (viewer.skipping and dropped > began))
         finally:
             viewer.detach("push ended")
         if lost.done():
