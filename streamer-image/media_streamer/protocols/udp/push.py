@@ -140,18 +140,22 @@ class _Calm:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._told = ""
+        """What was told here and holds: what others told is theirs to take back."""
         self._writes = 0
 
     def broken(self, error: str) -> None:
-        self._work.error = error
+        self._work.error = self._told = error
         self._writes = 0
 
     def wrote(self) -> None:
         """Something was sent since."""
-        if self._work.error:
+        if self._told:
             self._writes += 1
             if self._writes > CALM_WRITES:
-                self._work.error = ""
+                if self._work.error == self._told:
+                    self._work.error = ""
+                self._told = ""
 
 
 class Seal(Protocol):

@@ -6,9 +6,10 @@ import socket
 from typing import cast
 
 import pytest
-from media_streamer.egress.jobs import Work
+from media_streamer.egress.jobs import TOO_SLOW, Work
 from media_streamer.protocols.udp import push
 from media_streamer.protocols.udp.push import (
+    CALM_WRITES,
     DATAGRAM_BYTES,
     DEFAULT_TTL,
     UdpSender,
@@ -61,6 +62,28 @@ async def test_an_error_is_told_while_it_holds() -> None:
                 sender.write(data)
                 await asyncio.sleep(0.001)
     sender.abort()
+
+
+async def test_what_others_told_of_a_push_is_not_taken_back_by_its_sender() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        place, job = receiver.getsockname(), work()
+        sender = UdpSender(
+            open_socket(UdpUrl(*place, "", DEFAULT_TTL), place, socket.AF_INET, loop_back=False),
+            job,
+        )
+        job.lags(True)
+        for _ in range(CALM_WRITES + 2):
+            sender.write(bytes(DATAGRAM_BYTES))
+        assert job.error == TOO_SLOW
+        sender._calm.broken("network is unreachable")
+        assert job.error == "network is unreachable", "it is worse"
+        for _ in range(CALM_WRITES + 1):
+            sender.write(bytes(DATAGRAM_BYTES))
+        assert job.error == ""
+        job.lags(False)
+        assert job.error == TOO_SLOW, "it still is"
+        sender.abort()
 
 
 def work() -> Work:
