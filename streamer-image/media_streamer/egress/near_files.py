@@ -12,7 +12,9 @@ import asyncio
 import mmap
 import os
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from media_streamer.files.disk import Changed, Read
@@ -34,6 +36,16 @@ forgotten together, and each try costs as much as to copy 30 kB."""
 Result = TypeVar("Result")
 
 
+@dataclass(slots=True, eq=False)
+class _Slices:
+    """Parts of a mapping that are kept."""
+
+    file: "dict[int, _Slices]"
+    """Those of the same file, this one with them."""
+    places: Places
+    made: list[memoryview]
+
+
 class NearFile:
     """An open file, closed when nobody holds this any more."""
 
@@ -47,8 +59,8 @@ class NearFile:
         self._memory = memoryview(mmap.mmap(self.descriptor, 0, prot=mmap.PROT_READ))
         """The file, mapped until nobody holds a part of it. Only the kernel may read it: a file
         may become shorter than it was."""
-        self._slices: dict[int, tuple[Places, list[memoryview]]] = {}
-        """Of the mapping, by the identity of what is held with them."""
+        self._slices: dict[int, _Slices] = {}
+        """Of the mapping, by the identity of their places, which each holds: no others have it."""
         self._room = room or Room()
         weakref.finalize(self, _close, opened, self._room, self._slices)
 
@@ -74,14 +86,11 @@ class NearFile:
         sending them does."""
         kept = self._slices.get(id(places))
         if kept is not None:
-            return kept[1]
-        memory, room = self._memory, self._room
+            self._room.order.move_to_end(kept)
+            return kept.made
+        memory = self._memory
         made = [memory[offset : offset + size] for offset, size in places]
-        while room.slices < len(made) and self._slices:
-            room.slices += len(self._slices.pop(next(iter(self._slices)))[1])
-        if room.slices >= len(made):
-            room.slices -= len(made)
-            self._slices[id(places)] = places, made
+        self._room.keep(_Slices(self._slices, places, made))
         return made
 
     def is_near(self, places: Sequence[int]) -> bool:
@@ -105,16 +114,34 @@ def looked_at(spans: Sequence[Span]) -> tuple[int, ...]:
 
 
 class Room:
-    """What all files of a worker together may keep of their mappings."""
+    """What all files of a worker together keep of their mappings: those used last, of any file."""
 
     def __init__(self) -> None:
-        self.slices = MAX_SLICES
+        self.order: OrderedDict[_Slices, None] = OrderedDict()
+        """The one that was used last is the last."""
+        self._most = self._left = MAX_SLICES
+
+    def keep(self, slices: _Slices) -> None:
+        """Of a file that does not have them yet; those that are too many for all are not kept."""
+        size = len(slices.made)
+        if size > self._most:
+            return
+        while self._left < size:
+            self.drop(next(iter(self.order)))
+        self._left -= size
+        self.order[slices] = None
+        slices.file[id(slices.places)] = slices
+
+    def drop(self, slices: _Slices) -> None:
+        """Those of `order`."""
+        del self.order[slices]
+        del slices.file[id(slices.places)]
+        self._left += len(slices.made)
 
 
-def _close(
-    opened: LocalContent, room: Room, kept: dict[int, tuple[Places, list[memoryview]]]
-) -> None:
-    room.slices += sum(len(slices) for _, slices in kept.values())
+def _close(opened: LocalContent, room: Room, kept: dict[int, _Slices]) -> None:
+    for slices in list(kept.values()):
+        room.drop(slices)
     opened.close()
 
 

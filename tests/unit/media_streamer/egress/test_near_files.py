@@ -97,9 +97,15 @@ async def test_parts_of_the_mapping_are_kept_within_a_bound_of_all_files(
     assert file.mapped(first) is not made, "the older one made room"
     alien = (Span(1, 2), Span(11, 2), Span(21, 2))
     assert [bytes(one) for one in other.mapped(alien)] == [b"12"] * 3
-    assert other.mapped(alien) is not other.mapped(alien), "the room is taken by the other file"
-    few = (Span(1, 2),)
-    assert other.mapped(few) is other.mapped(few), "there is room for this one"
+    kept = other.mapped(alien)
+    assert other.mapped(alien) is kept, "those of the other file made room"
+    few, many = (Span(1, 2),), tuple(Span(at, 1) for at in range(6))
+    assert file.mapped(few) is file.mapped(few), "there is room for this one"
+    assert file.mapped(many) is not file.mapped(many), "more than there is room for at all"
+    assert other.mapped(alien) is kept, "no reason to forget others"
+    third = (Span(0, 1), Span(2, 1))
+    file.mapped(third)
+    assert other.mapped(alien) is kept, "it was used later than those that made room"
     descriptor = file.descriptor
     for known in list(files._open):
         if files.find(known) is file:
@@ -107,5 +113,18 @@ async def test_parts_of_the_mapping_are_kept_within_a_bound_of_all_files(
     del file, made
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(descriptor)  # what was kept holds no file open
-    kept = other.mapped(alien)
-    assert other.mapped(alien) is kept, "a file that is closed gives its room back"
+    assert other.mapped(few) is other.mapped(few), "a file that is closed gives its room back"
+    assert other.mapped(alien) is kept
+    assert len(other._room.order) == 2
+
+
+async def test_no_parts_are_given_for_other_places(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places that nobody else holds: an identity would be used again at once."""
+    monkeypatch.setattr(module, "MAX_SLICES", 7)
+    file = near(NearFiles(), root)
+    for at in range(1000):
+        made = file.mapped((Span(at, 3), Span(at + 50, 3)))
+        assert [bytes(one) for one in made] == [(b"0123456789" * 2)[at % 10 :][:3]] * 2
+    assert len(file._slices) == len(file._room.order) == 3
