@@ -299,5 +299,7 @@ def store_error(error: KubeError | TimeoutError) -> StoreError:
 
 
 def _is_denied(error: KubeError) -> bool:
-    """Refused for what it says, by a policy, a webhook or a quota; not for who writes it (RBAC)."""
+    """Refused for what it says, by a policy, a webhook or a quota; not for who writes it (RBAC).
+    A webhook may choose any code: with one that is no 400, 403 or 422 it is taken for unavailable.
+    """
     return error.status == 403 and any(words in error.message for words in _DENIED)
