@@ -57,6 +57,8 @@ async def test_an_archive_is_shown_played_locked_and_exported(
     await expect(page.get_by_text("Recording,")).to_be_visible(timeout=90_000)
     line = page.get_by_role("slider", name="Time of the archive")
     await expect(line.locator(".recorded").first).to_have_count(1)
+    light = page.locator("header.bar").get_by_role("img", name="recording", exact=True)
+    await expect(light).to_be_visible()
 
     await assert_days_are_chosen(ui)
 
@@ -95,6 +97,32 @@ async def test_an_archive_is_shown_played_locked_and_exported(
     await expect(film).to_have_count(0)
     answer = await page.request.get(link)
     assert answer.status == 404
+
+    await assert_the_disk_is_shown(ui, appliance)
+
+
+async def assert_the_disk_is_shown(ui: Ui, appliance: Appliance) -> None:
+    """Among those of the streamer: how full it is and how large, how much is written to it, what
+    its archives take and how far back they go."""
+    await ui.go("streamers/local")
+    path = str(appliance.directory / "archive")
+    streamer = await appliance.api("GET", "/streamers/local")
+    told = next(one for one in streamer["stats"]["partitions"] if one["path"] == path)
+    # What lies on no block device, such as tmpfs, has no figures of its own.
+    speed = r"^[\d.]+ [KMG]?i?B/s$" if "write_bytes_per_second" in told else "^–$"
+    disks = ui.page.locator("table.disks")
+    row = disks.get_by_role("row").filter(has_text=path)
+    await expect(row.get_by_role("progressbar").first).to_be_visible()
+    names = await disks.get_by_role("columnheader").all_inner_texts()
+    for name, text in (
+        ("Used", r"^\s*\d+ %$"),
+        ("Size", r"^\d+ GiB$"),
+        ("Writing", speed),
+        ("Archives", r"^[\d.]+ [KM]iB$"),
+        ("Depth", r"^(\d+m )?\d+s$"),
+    ):
+        cell = row.get_by_role("cell").nth(names.index(name))
+        await expect(cell).to_have_text(re.compile(text))
 
 
 async def assert_days_are_chosen(ui: Ui) -> None:
