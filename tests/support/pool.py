@@ -64,7 +64,7 @@ class Process:
     """Of the process (pidfd_open(2)): what it has forked may hold its end of the connection."""
     given: deque[int] = field(default_factory=deque)
     """What it has not begun of it."""
-    running: int = 0
+    running: int | None = None
     """The last one that it began."""
     is_over: bool = False
     """It has left in good order."""
@@ -147,6 +147,8 @@ class Pool:
         if process.is_over:
             return
         how = f"signal {-status}" if status < 0 else f"status {status}"
+        if process.running is None:
+            raise RuntimeError(f"a process ended with {how} before its first test")
         item = self._session.items[process.running]
         self._config.hook.pytest_runtest_logreport(
             report=pytest.TestReport(

@@ -158,6 +158,13 @@ def test_what_a_process_that_died_left_is_run_by_another(tmp_path: Path) -> None
     assert len(ran) == len(set(ran)) == 6
 
 
+def test_a_process_that_dies_before_its_first_test_ends_the_run(tmp_path: Path) -> None:
+    dying = "import atexit, os\natexit._clear = lambda: os._exit(7)\n"
+    said = run(tmp_path, {"a": dying + "def test_one(): pass", "b": "def test_one(): pass"})
+    assert said.returncode == 3, "pytest's status of what is no failure of a test"
+    assert "ended with status 7 before its first test" in said.stdout
+
+
 def test_the_first_failure_can_end_all(tmp_path: Path) -> None:
     files = {"a": 'def test_fails():\n    meet("a", "b")\n    assert 0'}
     files["b"] = 'def test_one(): meet("b", "a")\ndef test_two(): meet("b", "told")'
