@@ -6,7 +6,8 @@ ends with its last file; a part starts with the files that take longest. What al
 parts use and one makes lies in a folder of the run (tests/support/once.py).
 
 The programs and images of the cluster are built meanwhile from idle CPU time only, so that no test
-is slower for it.
+is slower for it. Where they are built already the part that needs them comes first in its lane, and
+what takes all the CPU time that it gets is left for the end, when the other lane leaves some.
 
 Nothing is run twice here: a test that fails now and then is a defect of the test or the product.
 
@@ -41,6 +42,8 @@ END_SECONDS = 20
 AGAIN = "--last-failed"
 PASSED, SOME_FAILED, NO_TESTS = 0, 1, 5
 """Exit statuses of pytest; the last one where -k or -m left none."""
+BUILT_SECONDS = 10
+"""How long the build is waited for at the beginning: it takes two where nothing is to be built."""
 LEAST = 19
 """The lowest priority (setpriority(2))."""
 
@@ -62,7 +65,7 @@ PARTS = {
     "unit": Part(("tests/unit",), 1, is_aside=True),
     # Most of it waits for a stream to go on in real time: a process uses a fifth of a core.
     "integration": Part(("tests/integration", "tests/cluster", "-m", "not kubernetes"), 7),
-    "browser": Part(("tests/browser",), 3),
+    "browser": Part(("tests/browser",), 4),
     # A real API server, which one process has; in the long run also a cluster of two nodes, which
     # another one has.
     "kubernetes": Part(
@@ -100,6 +103,15 @@ class Build:
             self._process = subprocess.Popen(
                 [*idle, *BUILD], cwd=BUILD_FOLDER, stdout=log, stderr=log, start_new_session=True
             )
+
+    def is_over(self, seconds: float) -> bool:
+        """Whether nothing is to be built, or it is done within that time."""
+        if self._process is None:
+            return True
+        try:
+            return self._process.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def finish(self, is_urgent: threading.Event) -> float:
         """Wait for it; once nothing else is left to do it makes what is left at full speed. The
@@ -241,24 +253,26 @@ def main() -> int:
     building, began, used = 0.0, time.monotonic(), _cpu_seconds()
     if "kubernetes" in names and os.geteuid() == 0 and "KUBECONFIG" not in os.environ:
         build.start()
+    beside = [name for name in names if PARTS[name].is_aside]
+    if build.is_over(BUILT_SECONDS):
+        beside.reverse()
 
-    def lane(is_aside: bool, folder: str) -> list[Result]:
+    def lane(parts: list[str], folder: str) -> list[Result]:
         nonlocal building
         found = []
-        for name in names:
-            if PARTS[name].is_aside == is_aside:
-                if name == "kubernetes":
-                    building = build.finish(is_urgent)
-                if is_broken_off.is_set():
-                    break
-                found.append(_run(name, arguments.long, more, folder))
+        for name in parts:
+            if name == "kubernetes":
+                building = build.finish(is_urgent)
+            if is_broken_off.is_set():
+                break
+            found.append(_run(name, arguments.long, more, folder))
         return found
 
     try:
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as other:
-            aside = other.submit(lane, True, folder)
+            aside = other.submit(lane, beside, folder)
             try:
-                first = lane(False, folder)
+                first = lane([name for name in names if not PARTS[name].is_aside], folder)
             except KeyboardInterrupt:
                 is_broken_off.set()
                 build.stop()
