@@ -32,6 +32,8 @@ from ways_in import (
     ways_in,
 )
 
+from tests.support.fault_viewers import edge
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(500)]
 
 STREAM, PUBLISHED = "shown", "brought"
@@ -148,19 +150,6 @@ def playlist(visitor: Visitor, url: str) -> str:
     status, _, body = visitor.get(url)
     assert status == 200, (url, status, body)
     return body.decode()
-
-
-def edge(text: str) -> tuple[int, int]:
-    """The segment that is being made, and the number of its next part."""
-    number, parts = 0, 0
-    for line in text.splitlines():
-        if line.startswith("#EXT-X-MEDIA-SEQUENCE:"):
-            number = int(line.partition(":")[2])
-        elif line.startswith("#EXT-X-PART:"):
-            parts += 1
-        elif line and not line.startswith("#"):
-            number, parts = number + 1, 0
-    return number, parts
 
 
 def check_counted_by_his_address(installation: Installation) -> None:

@@ -190,7 +190,7 @@ class Viewer:
             if text and (part := _newest_part(text)):
                 self._fetch(f"/{self._stream}/{uri.rpartition('/')[0]}/{part}")
             if text:
-                number, parts = _edge(text)
+                number, parts = edge(text)
                 joint = "&" if "?" in uri else "?"
                 query = f"{joint}_HLS_msn={number}&_HLS_part={parts}"
                 yield
@@ -243,7 +243,7 @@ class Viewer:
                 self.reasons.append(reason)
 
 
-def _edge(text: str) -> tuple[int, int]:
+def edge(text: str) -> tuple[int, int]:
     """The segment that is being made, and how many parts of it there are (RFC 8216bis 6.2.5.2)."""
     number, parts = 0, 0
     for line in text.splitlines():

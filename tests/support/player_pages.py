@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from aiohttp import web
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 from tests.support.ports import free_port
@@ -61,18 +61,29 @@ PAGE = """<!doctype html>
 </script>
 """
 
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
 PageUrl = Callable[..., str]
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A browser of its own."""
+async def chromium(*more: str) -> AsyncIterator[Browser]:
+    """A browser of its own, with more arguments."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        words = [*ARGUMENTS, *more]
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=words)
         try:
             yield browser
         finally:
             await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def camera_page() -> AsyncIterator[Page]:
+    """A page with a made-up camera, which may speak WebRTC with this machine by loopback."""
+    async with chromium(*CAMERA, "--allow-loopback-in-peer-connection") as browser:
+        context = await browser.new_context(bypass_csp=True, permissions=["camera"])
+        yield await context.new_page()
 
 
 @contextlib.asynccontextmanager

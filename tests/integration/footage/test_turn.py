@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from tests.support.player_pages import ARGUMENTS, CHROMIUM
+from tests.support.player_pages import CHROMIUM, camera_page
 from tests.support.ports import free_port
 from tests.support.process import end
 from tests.support.streamer import until
@@ -18,7 +18,6 @@ from tests.support.streamer import until
 from .conftest import FilmStreamer
 
 SECRET = "rel4y"
-CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 PICTURES = 50
 CALL = """async ([address, isPublisher]) => {
   const peer = window.peer = new RTCPeerConnection({iceTransportPolicy: "relay"});
@@ -92,14 +91,8 @@ async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        words = [*ARGUMENTS, *CAMERA, "--allow-loopback-in-peer-connection"]
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=words)
-        try:
-            context = await browser.new_context(bypass_csp=True, permissions=["camera"])
-            yield await context.new_page()
-        finally:
-            await browser.close()
+    async with camera_page() as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("way", ["whep", "whip"])
